@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from nimbus_sdk import errors
 from nimbus_sdk.account import renewal
 from nimbus_sdk.account.renewal import find_session_key
 from nimbus_sdk.account.session_lookup import find_session, stored_session
@@ -12,12 +13,6 @@ from nimbus_sdk.account.session_record import SessionRecord, validity
 from nimbus_sdk.config.keys import ApiKey, raise_if_invalid
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin
-from nimbus_sdk.errors import (
-    CredentialStoreError,
-    MissingKeyError,
-    NimbusError,
-    SessionError,
-)
 from nimbus_sdk.storage import key_lookup, sealed
 from nimbus_sdk.storage.key_lookup import FoundKey
 from nimbus_sdk.storage.lock import Lock
@@ -108,7 +103,7 @@ def _session_for(paths: Paths, key: ApiKey | None) -> SessionRecord:
 def _refresh_if_possible(settings: Settings, session: SessionRecord) -> Flow[SessionRecord]:
     try:
         found = yield from run_blocking(lambda: find_session_key(session))
-    except (MissingKeyError, CredentialStoreError) as error:
+    except (errors.MissingKeyError, errors.CredentialStoreError) as error:
         return renewal.use_stale(session, error)
     return (yield from renewal.refresh_or_use_stale(settings, found, session))
 
@@ -116,7 +111,7 @@ def _refresh_if_possible(settings: Settings, session: SessionRecord) -> Flow[Ses
 def _validate_flow(settings: Settings, found: FoundKey) -> Flow[SessionRecord]:
     try:
         session = yield from renewal.validate_key(settings, found.key)
-    except NimbusError as error:
+    except errors.NimbusError as error:
         if not renewal.is_unavailable(error):
             raise
         cached = yield from run_blocking(lambda: _cached(settings, found.key))
@@ -129,7 +124,7 @@ def _validate_flow(settings: Settings, found: FoundKey) -> Flow[SessionRecord]:
 def _cached(settings: Settings, key: ApiKey) -> SessionRecord | None:
     try:
         session = find_session(settings.paths, key)
-    except SessionError:
+    except errors.SessionError:
         return None
     # Another service's session says nothing about this one.
     return session if session.api_origin == origin(settings.api_url) else None

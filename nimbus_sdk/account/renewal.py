@@ -12,29 +12,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from nimbus_sdk import errors
 from nimbus_sdk.account.rejected_keys import record_rejection, require_accepted, require_not_rejected
 from nimbus_sdk.account.session_lookup import clear_cache, own_session
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin
-from nimbus_sdk.errors import (
-    ApiError,
-    ConfigurationError,
-    CredentialStoreError,
-    InvalidKeyError,
-    KeyExpiredError,
-    MissingKeyError,
-    NimbusConnectionError,
-    NimbusError,
-    NimbusTimeoutError,
-    NotConfiguredError,
-    QuotaExceededError,
-    RateLimitError,
-    ResponseFormatError,
-    ServerError,
-    SessionError,
-)
 from nimbus_sdk.storage import sealed
 from nimbus_sdk.storage.credentials import read_stored_key, save_key, withdraw_key
 from nimbus_sdk.storage.key_lookup import PROMPT_ATTEMPTS, FoundKey, find_key, key_prompt, no_prompt
@@ -74,7 +58,7 @@ def with_found_key(settings: Settings, given: ApiKey | None, use: Callable[[Foun
             )
             try:
                 return (yield from use(found))
-            except (InvalidKeyError, KeyExpiredError) as error:
+            except (errors.InvalidKeyError, errors.KeyExpiredError) as error:
                 if found.source != "prompt" or len(rejections) == PROMPT_ATTEMPTS:
                     raise
                 rejections.append(error.message)
@@ -117,28 +101,30 @@ def refresh_or_use_stale(
     """
     try:
         session = yield from refresh_session(settings, found.key, before, timeout)
-    except QuotaExceededError as error:
+    except errors.QuotaExceededError as error:
         return use_stale(replace(before, usage_quota=0), error)
-    except NimbusError as error:
+    except errors.NimbusError as error:
         if not is_unavailable(error):
             raise
         return use_stale(before, error)
     return (yield from run_blocking(lambda: store_session(settings, found, session)))
 
 
-def is_unavailable(error: NimbusError) -> bool:
+def is_unavailable(error: errors.NimbusError) -> bool:
     """Whether the service said nothing about the key: not reached, failed, or something else answered.
 
     A proxy or certificate file that cannot be used, a ``ConfigurationError``, keeps it from being asked.
     """
-    if isinstance(error, ApiError):
-        return isinstance(error, (ServerError, NotConfiguredError, RateLimitError)) or (
-            type(error) is ApiError and not error.code
+    if isinstance(error, errors.ApiError):
+        return isinstance(error, (errors.ServerError, errors.NotConfiguredError, errors.RateLimitError)) or (
+            type(error) is errors.ApiError and not error.code
         )
-    return isinstance(error, (NimbusConnectionError, ResponseFormatError, ConfigurationError))
+    return isinstance(
+        error, (errors.NimbusConnectionError, errors.ResponseFormatError, errors.ConfigurationError)
+    )
 
 
-def use_stale(session: SessionRecord, reason: NimbusError) -> SessionRecord:
+def use_stale(session: SessionRecord, reason: errors.NimbusError) -> SessionRecord:
     """Return the stored session, marked as stale, instead of a response that did not come."""
     _log.warning(
         "The session of %s could not be refreshed and is used as it is: %s", session.key_masked, reason
@@ -156,7 +142,7 @@ def store_session(settings: Settings, found: FoundKey, session: SessionRecord) -
     with storing_key(settings, found, session) as session:
         try:
             write_session(settings.paths, session)
-        except SessionError as error:
+        except errors.SessionError as error:
             if found.source in STORED_SOURCES:
                 raise
             _log.warning("The session of %s is used and was not stored: %s", session.key_masked, error)
@@ -191,7 +177,7 @@ def is_kept_beside(paths: Paths, session: SessionRecord) -> bool:
 def _own_session(paths: Paths) -> SessionRecord | None:
     try:
         return own_session(paths)
-    except SessionError:
+    except errors.SessionError:
         # What cannot be read is replaced.
         return None
 
@@ -213,10 +199,10 @@ def storing_key(settings: Settings, found: FoundKey, session: SessionRecord) -> 
     stored = _store_key(settings, found.key, session)
     try:
         yield stored
-    except NimbusError:
+    except errors.NimbusError:
         try:
             restore()
-        except CredentialStoreError as error:
+        except errors.CredentialStoreError as error:
             _log.warning("%s stays stored, although the rest failed: %s", found.key.masked, error)
         raise
 
@@ -224,7 +210,7 @@ def storing_key(settings: Settings, found: FoundKey, session: SessionRecord) -> 
 def _store_key(settings: Settings, key: ApiKey, session: SessionRecord) -> SessionRecord:
     try:
         choice = save_key(settings, key, session.api_origin)
-    except CredentialStoreError:
+    except errors.CredentialStoreError:
         stored = read_stored_key(settings)
         if stored.key is None or stored.key.fingerprint != key.fingerprint:
             raise
@@ -242,7 +228,7 @@ def _prepare_restore(settings: Settings, key: ApiKey) -> Callable[[], object]:
         return lambda: None
     try:
         before = read_stored_key(settings)
-    except CredentialStoreError:
+    except errors.CredentialStoreError:
         # A key that cannot be read stays where it is; the new one goes to the file.
         return lambda: withdraw_key(settings, key.fingerprint, metadata)
     if before.key is None:
@@ -265,7 +251,7 @@ def acquire_lock(
     try:
         yield from sleep_between(lock.retries(longest), waiting)
     except TimeoutError:
-        raise NimbusTimeoutError(
+        raise errors.NimbusTimeoutError(
             f"Another process has been doing the same for {longest:.1f} s.",
             hint=f"Wait for it, or end it; it holds {lock.path}.",
         ) from None
@@ -305,7 +291,7 @@ def find_session_key(session: SessionRecord) -> FoundKey:
     settings = Settings.load(profile=session.profile)
     found = find_key(settings, prompt=no_prompt)
     if found.key.fingerprint != session.key_fingerprint:
-        raise MissingKeyError(
+        raise errors.MissingKeyError(
             f"The key of this session ({session.key_masked}) was not found: "
             f"{found.source} has {found.key.masked}."
         )

@@ -1,13 +1,7 @@
-"""Pairs of a blocking and an awaitable client, each method of which is written once, as a flow.
-
-The flows of an API are the methods of one class, with the documentation that users read. The two clients
-derive from ``BlockingClient`` and ``AwaitableClient`` and list the methods; name, signature, types and
-docstring of each are those of its flow::
+"""Pairs of a blocking and an awaitable client, each method of which is written once, as a flow::
 
     class CortexFlows:
-        def status(self) -> Flow[Status]:
-            '''How the system is.'''
-            ...
+        def status(self) -> Flow[Status]: ...
 
     class Cortex(BlockingClient[CortexFlows]):
         status = blocking(CortexFlows.status)
@@ -15,8 +9,8 @@ docstring of each are those of its flow::
     class AsyncCortex(AwaitableClient[CortexFlows]):
         status = awaitable(CortexFlows.status)
 
-Each client has a constructor of its own, which drops the text of the key and passes flows, settings and
-transport on. A flow that takes a key as an argument drops its text in its first line.
+Name, signature, types and docstring of a method are those of its flow. Each client has a constructor of its
+own, which drops the text of the key. A flow that takes a key as an argument drops its text in its first line.
 
 Functions come in pairs as well: ``make_pair``.
 """

@@ -84,12 +84,7 @@ class Connections(Generic[C]):
 
     @contextmanager
     def use(self, place: str, target: httpcore.Origin) -> Iterator[Connection[C]]:
-        """Use a connection for one exchange.
-
-        Args:
-            place: The origin, which has a connector.
-            target: The same for httpcore.
-        """
+        """Use a connection to an origin for one exchange; ``target`` is the origin as httpcore has it."""
         connection = self._take(place, target)
         try:
             yield connection

@@ -25,10 +25,6 @@ def resolve(host: str, port: int, seconds: float) -> tuple[Address, ...]:
     """Return the addresses of a host, in the order in which the system prefers them.
 
     Only a name takes a thread of its own: ``getaddrinfo`` may wait a minute for a name server.
-
-    Raises:
-        NimbusConnectionError: There is no such host.
-        NimbusTimeoutError: No name server answered in time.
     """
     literals = _LOCALHOST if host == "localhost" else (host,)
     try:

@@ -304,11 +304,7 @@ def _clock_stopped(deadline: Deadline) -> Iterator[None]:
 
 
 def prepare_request(request: Request, settings: Settings) -> Request:
-    """Return the request with an ``X-Request-ID`` header.
-
-    Raises:
-        NimbusConnectionError: Offline mode is on.
-    """
+    """Return the request with an ``X-Request-ID`` header; raise if offline mode is on."""
     word = read_text(os.environ, "NIMBUS_SDK_OFFLINE").lower()
     if settings.offline or word not in OFF_WORDS:
         raise offline_error(request.name)
@@ -318,11 +314,7 @@ def prepare_request(request: Request, settings: Settings) -> Request:
 
 
 def offline_error(name: str) -> NimbusConnectionError:
-    """Return the error for a request that is not sent in offline mode.
-
-    Args:
-        name: The name of the request.
-    """
+    """Return the error for a request of some name that is not sent in offline mode."""
     return NimbusConnectionError(
         f"Offline mode is on, so nothing was sent ({name}).",
         passing=False,
@@ -333,11 +325,7 @@ def offline_error(name: str) -> NimbusConnectionError:
 
 
 def reserve_slot(limits: Limits, request: Request, deadline: Deadline) -> float:
-    """Reserve a slot within the rate limit, and return the seconds to wait for it.
-
-    Raises:
-        RateLimitError: The wait is longer than the time left.
-    """
+    """Reserve a slot within the rate limit, and return the seconds to wait; raise if these are too many."""
     host = origin(request.url)
     wait = limits.reserve(host, request.name, request.per_minute, time.monotonic())
     if wait and wait >= deadline.remaining():

@@ -19,12 +19,7 @@ USER_AGENT = f"nimbusbci-sdk/{__version__} Python/{platform.python_version()} ({
 
 
 def encode_request(request: Request, limits: ExchangeLimits) -> httpcore.Request:
-    """Return a request for a connection of httpcore.
-
-    Raises:
-        ConfigurationError: An argument is not JSON, or not fit for a URL or a header.
-        NimbusConnectionError: No such URL can be asked for.
-    """
+    """Return a request for a connection of httpcore, unless its arguments or its URL cannot be sent."""
     failure: ConfigurationError | NimbusConnectionError
     try:
         encoded = _encode(request)

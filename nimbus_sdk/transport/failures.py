@@ -33,9 +33,9 @@ _OTHER_SERVER_HINT = (
     "It belongs to another server, which answers instead: log in to the network with a browser, or check the "
     "DNS server and the hosts file. Do not trust that certificate."
 )
-# OpenSSL's results of verification (x509_vfy.h): not yet valid, expired; another host, another address.
-_TIME_CODES = frozenset({9, 10})
+# By OpenSSL's result of verification (x509_vfy.h): not yet valid, expired; another host, another address.
 OTHER_HOST_CODES = frozenset({62, 64})
+_UNTRUSTED_HINTS = {9: _CLOCK_HINT, 10: _CLOCK_HINT, **dict.fromkeys(OTHER_HOST_CODES, _OTHER_SERVER_HINT)}
 _LOOPBACK_HINT = (
     "That address is on this machine: is the sandbox still running? `nimbus-sdk sandbox serve` starts one. "
     "If it runs, check the port in the settings."
@@ -50,10 +50,7 @@ E = TypeVar("E", bound=BaseException)
 def from_exception(request: Request, error: BaseException, route: Route = DIRECT) -> NimbusConnectionError:
     """Return the error for a failed exchange. Its text names the host, never the query of a URL.
 
-    Args:
-        request: The request.
-        error: Of httpcore, or of the name resolution.
-        route: Its proxy. A failure before the host behind it is the proxy's.
+    A failure before the host behind a proxy is the proxy's.
     """
     if route.proxy is None:
         return _host_error(request, error)
@@ -86,11 +83,8 @@ def _host_error(request: Request, error: BaseException) -> NimbusConnectionError
     # No firewall stands before the addresses of this machine.
     hint = _LOOPBACK_HINT if is_loopback(urlsplit(request.url).hostname or "") else None
     reason = sanitize(str(error), secrets, limit=120) or type(error).__name__
-    what = (
-        "closed the connection in mid-answer"
-        if isinstance(error, httpcore.RemoteProtocolError)
-        else "cannot be reached"
-    )
+    is_cut = isinstance(error, httpcore.RemoteProtocolError)
+    what = "closed the connection in mid-answer" if is_cut else "cannot be reached"
     return NimbusConnectionError(f"{host} {what} ({request.name}: {reason}).", sent=sent, hint=hint)
 
 
@@ -113,37 +107,20 @@ def unknown_host_error(
 
 
 def _tls_error(host: str, error: ssl.SSLError, sent: bool) -> NimbusConnectionError:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return NimbusConnectionError(
-            f"The certificate of {host} is not trusted ({sanitize(error.verify_message)}).",
-            passing=False,
-            sent=False,
-            hint=_untrusted_hint(error.verify_code),
-        )
     # Only OpenSSL's own errors have a reason.
     reason = getattr(error, "reason", None) or "unknown reason"
-    if reason in _OLD_TLS:
-        return NimbusConnectionError(
-            f"{host} does not offer TLS 1.2 or newer, so nothing was sent to it.",
-            passing=False,
-            sent=False,
-            hint="The server, or a proxy in between, must be updated; older TLS is never used.",
-        )
-    if reason.endswith((_CERTIFICATE_REQUIRED, _HANDSHAKE_FAILURE)):
+    if isinstance(error, ssl.SSLCertVerificationError):
+        what = f"The certificate of {host} is not trusted ({sanitize(error.verify_message)})."
+        hint = _UNTRUSTED_HINTS.get(error.verify_code, _UNKNOWN_ISSUER_HINT)
+    elif reason in _OLD_TLS:
+        what = f"{host} does not offer TLS 1.2 or newer, so nothing was sent to it."
+        hint = "The server, or a proxy in between, must be updated; older TLS is never used."
+    elif reason.endswith((_CERTIFICATE_REQUIRED, _HANDSHAKE_FAILURE)):
         asks = "asks" if reason.endswith(_CERTIFICATE_REQUIRED) else "refused the TLS handshake and may ask"
-        return NimbusConnectionError(
-            f"{host} {asks} for a client certificate ({reason}).",
-            passing=False,
-            sent=False,
-            hint=CLIENT_CERTIFICATE_HINT,
-        )
-    return NimbusConnectionError(f"The TLS connection to {host} failed ({reason}).", sent=sent)
-
-
-def _untrusted_hint(code: int) -> str:
-    if code in OTHER_HOST_CODES:
-        return _OTHER_SERVER_HINT
-    return _CLOCK_HINT if code in _TIME_CODES else _UNKNOWN_ISSUER_HINT
+        what, hint = f"{host} {asks} for a client certificate ({reason}).", CLIENT_CERTIFICATE_HINT
+    else:
+        return NimbusConnectionError(f"The TLS connection to {host} failed ({reason}).", sent=sent)
+    return NimbusConnectionError(what, passing=False, sent=False, hint=hint)
 
 
 def _proxy_error(request: Request, error: BaseException, proxy: Proxy) -> NimbusConnectionError:
@@ -177,13 +154,12 @@ def _read_refusal(reason: str, host: str, proxy: Proxy) -> tuple[str, str, bool]
     """Return what a proxy did that refused a connection, what to do, and whether that may pass."""
     status = int(reason[:3]) if _STATUS.match(reason) else None
     if status == 407:
+        what, advice = (
+            "asks for a user and password",
+            "Put them into its URL: http://user:password@host:port.",
+        )
         if proxy.password:
             what, advice = "rejected the user and password of its URL", "Correct them there."
-        else:
-            what, advice = (
-                "asks for a user and password",
-                "Put them into its URL: http://user:password@host:port.",
-            )
         # The response of the proxy, which names the schemes that it takes, is not passed on by httpcore.
         advice += (
             " If it takes NTLM or Kerberos alone, run a local proxy that speaks it, such as px or cntlm."

@@ -162,11 +162,9 @@ def sleep(seconds: float) -> Flow[None]:
 
 
 def sleep_between(attempts: Iterator[float], waiting: Callable[[], None] | None = None) -> Flow[None]:
-    """Take each step of an iterator as a blocking job, and sleep for the seconds that it yields.
+    """Make each attempt, such as those of ``Lock.retries``, a blocking job, and sleep as long as it says.
 
-    Args:
-        attempts: Such as the attempts for a lock, from ``Lock.retries``.
-        waiting: Called once, before the first sleep.
+    ``waiting`` is called once, before the first sleep.
     """
     while (seconds := (yield from run_blocking(lambda: next(attempts, None)))) is not None:
         if waiting is not None:

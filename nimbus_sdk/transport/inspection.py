@@ -50,11 +50,7 @@ class TlsPeer:
 
 
 def look_up(url: str, seconds: float) -> Lookup:
-    """Resolve the host of a URL as a request does.
-
-    Raises:
-        NimbusConnectionError: There is no such host, or no name server answered in time.
-    """
+    """Resolve the host of a URL as a request does."""
     started = time.monotonic()
     addresses = resolve(*_address(url), seconds)
     return Lookup(addresses, time.monotonic() - started)
@@ -81,12 +77,7 @@ def find_hole(addresses: tuple[Address, ...], seconds: float) -> str | None:
 
 
 def reach_proxy(proxy: Proxy, seconds: float) -> None:
-    """Connect to a proxy.
-
-    Raises:
-        NimbusConnectionError: It cannot be reached; the message names it without its password.
-        ConfigurationError: It cannot be used.
-    """
+    """Connect to a proxy; if it cannot be reached, the message names it without its password."""
     proxy.for_httpcore(tls_context())
     try:
         connect(resolve(*_address(proxy.url), seconds), seconds).close()
@@ -98,12 +89,7 @@ def reach_proxy(proxy: Proxy, seconds: float) -> None:
 
 
 def inspect_tls(url: str, proxy: Proxy | None, seconds: float) -> TlsPeer:
-    """Return who answers at an https URL, trusted or not; a request without any secret is sent.
-
-    Raises:
-        NimbusConnectionError: Nobody does.
-        ConfigurationError: The proxy, or a file of certificates, cannot be used.
-    """
+    """Return who answers at an https URL, trusted or not; a request without any secret is sent."""
     request = Request(name="connection test", method="GET", url=url)
     look = _look(request, proxy, tls_context(), seconds)
     if (untrusted := look.untrusted) is not None:

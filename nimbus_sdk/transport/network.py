@@ -58,11 +58,7 @@ class ExchangeLimits:
         return wanted if self._head_left else max(wanted, _BODY_BYTES)
 
     def count(self, received: int) -> None:
-        """Count bytes that were received.
-
-        Raises:
-            httpcore.RemoteProtocolError: They are too many for the head of a response.
-        """
+        """Count bytes that were received, and raise if they are too many for the head of a response."""
         if self._head_left:
             self._head_left -= received
             if self._head_left <= 0:
@@ -77,11 +73,7 @@ class ExchangeLimits:
         return self._deadline.remaining()
 
     def waiting(self) -> float:
-        """Seconds that the next wait may take.
-
-        Raises:
-            TimeoutError: There are none left.
-        """
+        """Seconds that the next wait may take; raise if there are none left."""
         seconds = min(self._silence, self._deadline.remaining())
         if seconds <= 0:
             raise TimeoutError

@@ -33,39 +33,30 @@ def parse_response(model: type[M], response: Response) -> M:
         ResponseFormatError: The body differs from the documentation; the message names fields, never values.
     """
     response.json()
-    try:
-        return model.model_validate_json(response.body, context={SECRETS: response.secrets})
-    except ValidationError as error:
-        faults = _faults(error)
-    # Raised here and not in the handler: pydantic's error contains the body, perhaps with a token.
-    raise _format_error(model, faults)
+    return _parse(model, response.body, response.secrets)
 
 
 def parse_fields(model: type[M], fields: object) -> M:
-    """Parse a part of a response, already decoded from JSON, into a model.
-
-    Raises:
-        ResponseFormatError: As for ``parse_response``.
-    """
+    """Parse a part of a response, already decoded from JSON, into a model; see ``parse_response``."""
     try:
         # As JSON again: strict models accept times only in the form that JSON has for them.
-        return model.model_validate_json(json.dumps(fields))
+        return _parse(model, json.dumps(fields), ())
+    finally:
+        del fields
+
+
+def _parse(model: type[M], content: str | bytes, secrets: tuple[str, ...]) -> M:
+    try:
+        return model.model_validate_json(content, context={SECRETS: secrets})
     except ValidationError as error:
-        faults = _faults(error)
-    del fields
-    raise _format_error(model, faults)
-
-
-def _faults(error: ValidationError) -> tuple[str, ...]:
-    return tuple(
-        f"{'.'.join(str(part)[:40] for part in fault['loc'][:4]) or 'the whole body'}: {fault['type']}"
-        for fault in error.errors(include_url=False, include_context=False, include_input=False)[:5]
-    )
-
-
-def _format_error(model: type[BaseModel], faults: tuple[str, ...]) -> ResponseFormatError:
-    return ResponseFormatError(
-        f"The service's answer ({model.__name__}) does not fit its documentation: {'; '.join(faults)}."
+        faults = "; ".join(
+            f"{'.'.join(str(part)[:40] for part in fault['loc'][:4]) or 'the whole body'}: {fault['type']}"
+            for fault in error.errors(include_url=False, include_context=False, include_input=False)[:5]
+        )
+    # Raised here and not in the handler: pydantic's error contains the body, perhaps with a token.
+    del content
+    raise ResponseFormatError(
+        f"The service's answer ({model.__name__}) does not fit its documentation: {faults}."
     )
 
 

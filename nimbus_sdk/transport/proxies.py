@@ -58,14 +58,9 @@ class Proxy:
         return 2 if self.url.startswith("https://") else 1
 
     def for_httpcore(self, context: ssl.SSLContext) -> httpcore.Proxy:
-        """Return the proxy for httpcore.
+        """Return the proxy for httpcore; if it cannot be used, the message names the variable.
 
-        Args:
-            context: For the connection to an https:// proxy. Without it, certifi's roots would count.
-
-        Raises:
-            ConfigurationError: This is not the URL of a proxy, or a package is missing; the message names the
-                variable.
+        The context is for the connection to an https:// proxy. Without it, certifi's roots would count.
         """
         try:
             return self._parse(context)
@@ -151,11 +146,7 @@ class Proxies:
         return None if self._is_bypassed(parts.scheme, host, str(port)) else proxy
 
     def find_way(self, url: str) -> tuple[ssl.SSLContext, Proxy | None]:
-        """Return the TLS context and the proxy for the connections to a URL.
-
-        Raises:
-            ConfigurationError: A file of certificates that the environment names cannot be used.
-        """
+        """Return the TLS context and the proxy for the connections to a URL."""
         proxy = self.for_url(url)
         if url.startswith("https://") or (proxy is not None and proxy.url.startswith("https://")):
             return tls_context(), proxy

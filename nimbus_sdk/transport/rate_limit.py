@@ -98,15 +98,7 @@ class Limits:
     def observe(
         self, host: str, name: str, headers: Mapping[str, str], server_now: float, now: float
     ) -> None:
-        """Adopt the ``X-RateLimit-*`` headers of a response.
-
-        Args:
-            host: Origin of the service.
-            name: Endpoint.
-            headers: Header names in lower case.
-            server_now: Time of the server in Unix seconds, to which ``-Reset`` refers.
-            now: Our monotonic clock.
-        """
+        """Adopt the ``X-RateLimit-*`` headers of a response; ``-Reset`` refers to the time of the server."""
         limit = _number(headers.get("x-ratelimit-limit"))
         remaining = _number(headers.get("x-ratelimit-remaining"))
         reset = _number(headers.get("x-ratelimit-reset"))

@@ -6,51 +6,24 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from nimbus_sdk.errors import (
-    ApiError,
-    InvalidKeyError,
-    InvalidKeyFormatError,
-    KeyExpiredError,
-    KeyNotFoundError,
-    MethodNotAllowedError,
-    MissingEventTypeError,
-    MissingKeyError,
-    NimbusConnectionError,
-    NimbusError,
-    NotConfiguredError,
-    PermissionDeniedError,
-    QuotaExceededError,
-    RateLimitError,
-    ResponseFormatError,
-    ServerError,
-)
+from nimbus_sdk import errors
 from nimbus_sdk.transport.failures import CLIENT_CERTIFICATE_HINT
 from nimbus_sdk.transport.flow import Request, Response
 from nimbus_sdk.transport.redaction import sanitize
 from nimbus_sdk.transport.retry import parse_retry_after
 
-BY_CODE: dict[str, type[ApiError]] = {
-    "MISSING_KEY": MissingKeyError,
-    "INVALID_FORMAT": InvalidKeyFormatError,
-    "MISSING_EVENT_TYPE": MissingEventTypeError,
-    "INVALID_KEY": InvalidKeyError,
-    "KEY_EXPIRED": KeyExpiredError,
-    "KEY_NOT_FOUND": KeyNotFoundError,
-    "METHOD_NOT_ALLOWED": MethodNotAllowedError,
-    "QUOTA_EXCEEDED": QuotaExceededError,
-    "RATE_LIMIT_EXCEEDED": RateLimitError,
-    "SERVER_ERROR": ServerError,
-    "NOT_CONFIGURED": NotConfiguredError,
+BY_CODE: dict[str, type[errors.ApiError]] = {
+    kind.default_code: kind for kind in errors.ApiError.__subclasses__() if kind.default_code is not None
 }
-BY_STATUS: dict[int, type[ApiError]] = {
-    401: InvalidKeyError,
-    403: PermissionDeniedError,
-    405: MethodNotAllowedError,
-    429: RateLimitError,
-    500: ServerError,
-    502: ServerError,
-    503: ServerError,
-    504: ServerError,
+BY_STATUS: dict[int, type[errors.ApiError]] = {
+    401: errors.InvalidKeyError,
+    403: errors.PermissionDeniedError,
+    405: errors.MethodNotAllowedError,
+    429: errors.RateLimitError,
+    500: errors.ServerError,
+    502: errors.ServerError,
+    503: errors.ServerError,
+    504: errors.ServerError,
 }
 _SECONDARY_LIMIT_SECONDS = 60.0
 """The wait for a secondary rate limit without Retry-After; source: GitHub's documentation of its limits."""
@@ -63,17 +36,14 @@ _CAPTIVE_PORTAL_HINT = (
 
 
 def raise_for_status(request: Request, response: Response) -> Response:
-    """Return the response unless it is a refusal.
-
-    Raises:
-        ApiError: The service refused; the class follows from the error code, or else from the status.
-        NimbusConnectionError: A proxy asked for a password.
-    """
+    """Return the response unless it is a refusal; its class follows from its code, or else its status."""
     if 200 <= response.status < 300:
         return response
     refusal = _refusal(request, response)
     # An accepted 403 that is a limit on requests is not an answer: another attempt may succeed.
-    if response.status in request.accept and (response.status != 403 or type(refusal) is not RateLimitError):
+    if response.status in request.accept and (
+        response.status != 403 or type(refusal) is not errors.RateLimitError
+    ):
         return response
     raise refusal
 
@@ -84,10 +54,10 @@ def quote_message(response: Response) -> str:
     return f": {message.rstrip('.')}" if message else ""
 
 
-def _refusal(request: Request, response: Response) -> NimbusError:
+def _refusal(request: Request, response: Response) -> errors.NimbusError:
     host, request_id = urlsplit(request.url).netloc, _short_text(response.request_id, request.maskable)
     if 300 <= response.status < 400:
-        return ApiError(
+        return errors.ApiError(
             f"{host} answered {request.name} with a redirect to {_redirect_host(request, response)}, "
             "which is not followed, so that no key is sent to another host.",
             status=response.status,
@@ -95,7 +65,7 @@ def _refusal(request: Request, response: Response) -> NimbusError:
             hint=f"Check NIMBUS_SDK_API_URL. {_CAPTIVE_PORTAL_HINT}",
         )
     if response.status == 407:
-        return NimbusConnectionError(
+        return errors.NimbusConnectionError(
             f"A proxy on the way to {host} asks for a password.",
             passing=False,
             hint="Give user and password in the URL of HTTPS_PROXY.",
@@ -103,11 +73,11 @@ def _refusal(request: Request, response: Response) -> NimbusError:
     body = _ErrorBody.read(response, request.maskable)
     retry_after = parse_retry_after(response.headers)
     # NeuroAI writes its codes in lower case.
-    kind = BY_CODE.get((body.code or "").upper()) or BY_STATUS.get(response.status, ApiError)
+    kind = BY_CODE.get((body.code or "").upper()) or BY_STATUS.get(response.status, errors.ApiError)
     hint: str | None = None
     # A code of the service names the cause; GitHub gives none.
-    if kind is PermissionDeniedError and body.code is None and _is_rate_limit(request, response, body):
-        kind = RateLimitError
+    if kind is errors.PermissionDeniedError and body.code is None and _is_rate_limit(request, response, body):
+        kind = errors.RateLimitError
         retry_after = _SECONDARY_LIMIT_SECONDS if retry_after is None else retry_after
     elif body.is_foreign and response.status < 500:
         wants_certificate = _CLIENT_CERTIFICATE_PAGE.search(response.body) is not None
@@ -116,9 +86,9 @@ def _refusal(request: Request, response: Response) -> NimbusError:
             if wants_certificate
             else _CAPTIVE_PORTAL_HINT
         )
-        kind = kind if response.status == 429 else ApiError
+        kind = kind if response.status == 429 else errors.ApiError
     text = f": {body.message}" if body.message else ""
-    wait = f" It asks to wait {retry_after:.0f} s." if kind is RateLimitError and retry_after else ""
+    wait = f" It asks to wait {retry_after:.0f} s." if kind is errors.RateLimitError and retry_after else ""
     refusal = kind(
         f"{host} refused {request.name} with status {response.status}{text.rstrip('.')}.{wait}",
         status=response.status,
@@ -160,7 +130,7 @@ class _ErrorBody:
     def read(cls, response: Response, secrets: tuple[str, ...]) -> _ErrorBody:
         try:
             fields = response.json()
-        except ResponseFormatError:
+        except errors.ResponseFormatError:
             fields = None
         return cls(fields if isinstance(fields, dict) else None, secrets)
 

@@ -23,10 +23,6 @@ def connect(addresses: Sequence[Address], seconds: float) -> socket.socket:
 
     If an address does not answer at once, the next is tried as well, so that a version of IP that leads
     nowhere costs little (RFC 8305).
-
-    Raises:
-        TimeoutError: None answered in time.
-        OSError: All refused.
     """
     waiting = deque(_alternate(addresses))
     errors: list[OSError] = []

@@ -20,12 +20,7 @@ MOST_THREADS = 40
 
 
 class PerLoop(Generic[T]):
-    """An object for each event loop, since what belongs to one loop is of no use in another.
-
-    Args:
-        make: Makes the object of the running loop.
-        abandon: Receives the object of a loop that has ended.
-    """
+    """An object for each event loop, since what belongs to one loop is of no use in another."""
 
     def __init__(self, make: Callable[[], T], abandon: Callable[[T], object] = lambda _: None) -> None:
         self._make = make
@@ -119,12 +114,7 @@ async def run_in_thread(job: Callable[[], T]) -> T:
 
 
 async def run_detached(job: Callable[[], T], discard: Callable[[T], object]) -> T:
-    """Run a blocking job in a thread that a cancellation leaves behind.
-
-    Args:
-        job: It must not change anything that its caller goes on to use.
-        discard: Receives the result of a job that was left behind.
-    """
+    """Run a blocking job in a thread that a cancellation leaves behind, and discard its result then."""
     running = _Job(job, discard)
     running.start()
     try:

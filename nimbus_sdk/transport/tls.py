@@ -27,11 +27,7 @@ _KNOWN_FILES = (
 
 
 def tls_context(environ: Mapping[str, str] | None = None) -> ssl.SSLContext:
-    """Return the shared TLS context: TLS 1.2 or newer, with the roots of the system and of the environment.
-
-    Raises:
-        ConfigurationError: A file named in the environment cannot be used.
-    """
+    """Return the shared TLS context: TLS 1.2 or newer, the roots of the system and of the environment."""
     environ = os.environ if environ is None else environ
     return _context(tuple((name, read_text(environ, name)) for name in _VARIABLES))
 

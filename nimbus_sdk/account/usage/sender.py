@@ -11,23 +11,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
+from nimbus_sdk import errors
 from nimbus_sdk.account import rejected_keys
 from nimbus_sdk.account.session_lookup import stored_session
 from nimbus_sdk.api import endpoints
 from nimbus_sdk.api.endpoints import EventType
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings, origin
-from nimbus_sdk.errors import (
-    ApiError,
-    InvalidKeyError,
-    MissingKeyError,
-    NimbusConnectionError,
-    NimbusError,
-    QuotaExceededError,
-    RateLimitError,
-    ServerError,
-    SessionError,
-)
 from nimbus_sdk.storage import sealed
 from nimbus_sdk.storage.key_lookup import find_key, no_prompt
 from nimbus_sdk.transport.driver import Driver
@@ -67,7 +57,7 @@ class Sender:
         if time.monotonic() < self._open_until:
             return
         if self._settings.offline:
-            raise NimbusConnectionError("Offline mode is on.", passing=False, sent=False)
+            raise errors.NimbusConnectionError("Offline mode is on.", passing=False, sent=False)
         self._key = None
         self._key = find_key(self._settings, prompt=no_prompt, patience=_KEYRING_SECONDS).key
         self._require_sendable(self._key)
@@ -78,14 +68,14 @@ class Sender:
         """Send an event, once; raise if it was certainly not counted, and may be sent later."""
         key = self._key
         if key is None:
-            raise MissingKeyError("No key was found.")
+            raise errors.MissingKeyError("No key was found.")
         details = {name: value for name, value in event.items() if name != "event_type"}
         flow = endpoints.log_event(self._settings.api_url, key, cast(EventType, event["event_type"]), details)
         try:
             self._driver.run(rejected_keys.record_rejection(self._settings, key, flow))
-        except NimbusError as error:
+        except errors.NimbusError as error:
             self._open_until = 0.0
-            if isinstance(error, QuotaExceededError):
+            if isinstance(error, errors.QuotaExceededError):
                 self._quota_resets[key.fingerprint] = self._reset_after(error, key)
             if _is_repeatable(error):
                 raise
@@ -95,7 +85,7 @@ class Sender:
 
     def log(self, error: Exception) -> None:
         """Log what prevents reports, once; a temporary failure is not a warning."""
-        passing = isinstance(error, (NimbusConnectionError, ServerError, RateLimitError))
+        passing = isinstance(error, (errors.NimbusConnectionError, errors.ServerError, errors.RateLimitError))
         kind = (type(error), None if self._key is None else self._key.fingerprint)
         level = logging.DEBUG if passing or kind in self._logged else logging.WARNING
         self._logged.add(kind)
@@ -107,33 +97,33 @@ class Sender:
 
     def _require_sendable(self, key: ApiKey) -> None:
         if sealed.has_rejection(self._settings.paths, key.fingerprint, origin(self._settings.api_url)):
-            raise InvalidKeyError(f"The service has rejected {key.masked}.")
+            raise errors.InvalidKeyError(f"The service has rejected {key.masked}.")
         resets = self._quota_resets.get(key.fingerprint)
         if resets is not None and datetime.now(UTC) < resets:
-            raise QuotaExceededError(
+            raise errors.QuotaExceededError(
                 f"The quota of {key.masked} is used up until {resets:%Y-%m-%d %H:%M} UTC."
             )
 
-    def _reset_after(self, error: QuotaExceededError, key: ApiKey) -> datetime:
+    def _reset_after(self, error: errors.QuotaExceededError, key: ApiKey) -> datetime:
         now = datetime.now(UTC)
         if error.retry_after is not None:
             return now + timedelta(seconds=error.retry_after)
         try:
             session = stored_session(self._settings.paths, key)
-        except (SessionError, OSError):
+        except (errors.SessionError, OSError):
             session = None
         stored = session.quota_reset_at if session and session.key_fingerprint == key.fingerprint else None
         return stored if stored is not None and stored > now else now + timedelta(seconds=QUOTA_SECONDS)
 
 
-def _is_repeatable(error: NimbusError) -> bool:
+def _is_repeatable(error: errors.NimbusError) -> bool:
     """Whether an event was certainly not counted, and is not at fault itself."""
-    if isinstance(error, NimbusConnectionError):
+    if isinstance(error, errors.NimbusConnectionError):
         return not error.sent
-    return isinstance(error, ApiError) and error.status not in _NOT_REPEATABLE
+    return isinstance(error, errors.ApiError) and error.status not in _NOT_REPEATABLE
 
 
 def _refuse_to_wait(seconds: float) -> None:
     """Raise instead of waiting: the event was not counted, and waits in the spool."""
     if seconds > 0:
-        raise RateLimitError("The service cannot be reached, or asks to wait.", retry_after=seconds)
+        raise errors.RateLimitError("The service cannot be reached, or asks to wait.", retry_after=seconds)
