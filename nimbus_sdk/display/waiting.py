@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from contextvars import copy_context
+from typing import Generic, TypeVar
 
 from nimbus_sdk.display.terminal import print_notice
 
@@ -27,6 +28,66 @@ def can_start_threads() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+class Job(Generic[T]):
+    """A blocking job in a daemon thread, which does not delay the end of the interpreter.
+
+    If no thread can be started, as at the end of the interpreter, it runs in the thread that starts it.
+
+    Args:
+        run: The job.
+        discard: Receives the result of a job that was abandoned.
+        when_ended: Called in its thread.
+    """
+
+    def __init__(
+        self, run: Callable[[], T], discard: Callable[[T], object], when_ended: Callable[[], object]
+    ) -> None:
+        self._job = run
+        self._discard = discard
+        self._when_ended = when_ended
+        self._results: list[T] = []
+        self._errors: list[BaseException] = []
+        self._deciding = threading.Lock()
+        self._abandoned = False
+
+    def start(self) -> None:
+        """Start the job."""
+        thread = threading.Thread(
+            target=copy_context().run, args=(self._run,), name="nimbus-sdk", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            self._run()
+
+    def result(self) -> T:
+        """Return the result of a job that has ended, or raise its error."""
+        if self._results:
+            return self._results[0]
+        # Popped, so that no frame of the traceback refers to the error and keeps it alive.
+        raise self._errors.pop()
+
+    def abandon(self) -> None:
+        """Discard the result, now or when there is one."""
+        with self._deciding:
+            self._abandoned = True
+            if self._results:
+                self._discard(self._results.pop())
+
+    def _run(self) -> None:
+        try:
+            result = self._job()
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            self._errors.append(error)
+        else:
+            with self._deciding:
+                if self._abandoned:
+                    self._discard(result)
+                else:
+                    self._results.append(result)
+        self._when_ended()
 
 
 def run_with_timeout(
@@ -58,40 +119,17 @@ def run_with_timeout(
         >>> run_with_timeout(lambda: 2 + 3, seconds=5)
         5
     """
-    results: list[T] = []
-    errors: list[BaseException] = []
-    deciding, abandoned = threading.Lock(), threading.Event()
-
-    def run() -> None:
-        try:
-            result = job()
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            errors.append(error)
-            return
-        with deciding:
-            if not abandoned.is_set():
-                results.append(result)
-                return
-        discard(result)
-
-    thread = threading.Thread(target=run, name="nimbus-sdk", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:
-        return job()
+    ended = threading.Event()
+    running = Job(job, discard, ended.set)
+    running.start()
     try:
         if notice_after is not None and notice_after < seconds:
-            thread.join(notice_after)
             seconds -= notice_after
-            if thread.is_alive():
+            if not ended.wait(notice_after):
                 print_notice(notice)
-        thread.join(seconds)
-    finally:
-        with deciding:
-            abandoned.set()
-    if results:
-        return results[0]
-    if errors:
-        # Popped, so that no frame of the traceback refers to the error and keeps it alive.
-        raise errors.pop()
-    raise TimeLimitError
+        if not ended.wait(seconds):
+            raise TimeLimitError
+    except BaseException:
+        running.abandon()
+        raise
+    return running.result()

@@ -12,12 +12,11 @@ from urllib.parse import urlsplit
 
 from nimbus_sdk.errors import NimbusConnectionError, ResponseFormatError
 from nimbus_sdk.transport.deadline import Deadline
-from nimbus_sdk.transport.dns import Address, resolve
+from nimbus_sdk.transport.dns import Address, connect, resolve
 from nimbus_sdk.transport.failures import OTHER_HOST_CODES, find_cause, from_exception
 from nimbus_sdk.transport.flow import Request, Response
 from nimbus_sdk.transport.proxies import Proxy, Route
 from nimbus_sdk.transport.redaction import sanitize
-from nimbus_sdk.transport.tcp import connect
 from nimbus_sdk.transport.tls import certificate_issuer, tls_context
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -137,7 +136,7 @@ def _look(request: Request, proxy: Proxy | None, context: ssl.SSLContext, second
     import httpcore
 
     from nimbus_sdk.transport.connections import connector
-    from nimbus_sdk.transport.encoding import encode_request
+    from nimbus_sdk.transport.http import encode_request
     from nimbus_sdk.transport.network import ExchangeLimits
     from nimbus_sdk.transport.response_reader import HTTP_ERRORS
 

@@ -18,8 +18,7 @@ from typing import TypeAlias, TypeVar, cast
 import httpcore
 
 from nimbus_sdk.transport.deadline import Deadline
-from nimbus_sdk.transport.dns import resolve
-from nimbus_sdk.transport.tcp import connect
+from nimbus_sdk.transport.dns import connect, resolve
 from nimbus_sdk.transport.threads import run_detached
 
 T = TypeVar("T")

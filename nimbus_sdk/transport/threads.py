@@ -1,17 +1,13 @@
-"""Run blocking jobs in threads of their own, for an event loop.
-
-The threads are daemons, which never hold up the end of the process. Where no thread can be started, as at the
-end of the interpreter, the job runs in the thread of the loop.
-"""
+"""Run blocking jobs in threads of their own, for an event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
+
+from nimbus_sdk.display.waiting import Job
 
 T = TypeVar("T")
 
@@ -49,52 +45,16 @@ class PerLoop(Generic[T]):
 _slots = PerLoop(lambda: asyncio.Semaphore(MOST_THREADS))
 
 
-class _Job(Generic[T]):
-    """A job that runs in a thread, and its result."""
+def _start(job: Callable[[], T], discard: Callable[[T], object]) -> tuple[Job[T], asyncio.Event]:
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
-    def __init__(self, job: Callable[[], T], discard: Callable[[T], object] | None = None) -> None:
-        self.ended = asyncio.Event()
-        self._job = job
-        self._discard = discard
-        self._loop = asyncio.get_running_loop()
-        self._results: list[T] = []
-        self._errors: list[BaseException] = []
-        self._lock = threading.Lock()
-        self._abandoned = False
-
-    def start(self) -> None:
-        context = contextvars.copy_context()
-        thread = threading.Thread(target=context.run, args=(self._run,), name="nimbus-sdk", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:
-            self._run()
-
-    def result(self) -> T:
-        if self._results:
-            return self._results[0]
-        # Popped, so that no frame of the traceback refers to the error and keeps it alive.
-        raise self._errors.pop()
-
-    def abandon(self) -> None:
-        """Discard the result, now or when there is one."""
-        with self._lock:
-            self._abandoned = True
-            if self._results and self._discard is not None:
-                self._discard(self._results.pop())
-
-    def _run(self) -> None:
-        try:
-            result = self._job()
-        except BaseException as error:  # noqa: BLE001 - raised again in the task that waits
-            self._errors.append(error)
-        else:
-            with self._lock:
-                if self._abandoned and self._discard is not None:
-                    self._discard(result)
-                self._results.append(result)
+    def note_end() -> None:
         with suppress(RuntimeError):  # the loop is closed, and nobody waits
-            self._loop.call_soon_threadsafe(self.ended.set)
+            loop.call_soon_threadsafe(ended.set)
+
+    running = Job(job, discard, note_end)
+    running.start()
+    return running, ended
 
 
 async def run_in_thread(job: Callable[[], T]) -> T:
@@ -103,22 +63,20 @@ async def run_in_thread(job: Callable[[], T]) -> T:
     A cancellation that left the thread running would release a lock while the thread still needs it.
     """
     async with _slots.get():
-        running = _Job(job)
-        running.start()
+        running, ended = _start(job, lambda _: None)
         try:
-            await running.ended.wait()
+            await ended.wait()
         except asyncio.CancelledError:
-            await _wait_for(running.ended)
+            await _wait_for(ended)
             raise
     return running.result()
 
 
 async def run_detached(job: Callable[[], T], discard: Callable[[T], object]) -> T:
     """Run a blocking job in a thread that a cancellation leaves behind, and discard its result then."""
-    running = _Job(job, discard)
-    running.start()
+    running, ended = _start(job, discard)
     try:
-        await running.ended.wait()
+        await ended.wait()
     except BaseException:
         running.abandon()
         raise

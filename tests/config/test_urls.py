@@ -16,8 +16,8 @@ from nimbus_sdk.core.wheel.github import is_safe_url
 from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
 from nimbus_sdk.services import Nexus, NimbusOS
 from nimbus_sdk.transport.deadline import Deadline
-from nimbus_sdk.transport.encoding import encode_request
 from nimbus_sdk.transport.flow import Request
+from nimbus_sdk.transport.http import encode_request
 from nimbus_sdk.transport.network import ExchangeLimits
 from nimbus_sdk.transport.proxies import Proxies
 from tests.support.examples import examples

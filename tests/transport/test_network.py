@@ -15,8 +15,8 @@ from nimbus_sdk.display import waiting
 from nimbus_sdk.errors import NimbusConnectionError, NimbusTimeoutError
 from nimbus_sdk.transport import dns
 from nimbus_sdk.transport.deadline import Deadline
+from nimbus_sdk.transport.dns import connect
 from nimbus_sdk.transport.flow import Request
-from nimbus_sdk.transport.tcp import connect
 from tests.support.raw_server import answering, head, saying, serving
 
 SERVER, OTHERS = "198.51.100.7", [f"198.51.100.{number}" for number in range(8, 15)]
