@@ -80,9 +80,6 @@ def activate(
     """Check, unpack and test a wheel, then switch to its core and store session and key with it.
 
     The wheel is removed in any case; after an error, the previous core stays in use.
-
-    Returns:
-        The session, with the place where its key is stored.
     """
     try:
         yield from run_blocking(lambda: _make_folder(settings.paths.data))

@@ -17,7 +17,6 @@ import types
 from abc import ABCMeta
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from threading import RLock
 from typing import TypeVar
 
@@ -72,7 +71,8 @@ class CoreClass(ABCMeta):
         """Make a placeholder; return a class that is derived from one as soon as the core can be loaded."""
         placeholder = super().__new__(cls, name, bases, namespace)
         if bases:
-            _origins[placeholder] = _Derived(bases, options, namespace.get("__classcell__"))
+            class_cell = namespace.get("__classcell__")
+            _loaders[placeholder] = functools.partial(_derive, placeholder, bases, options, class_cell)
             with suppress(NimbusError):
                 return _load(placeholder)
         return placeholder
@@ -128,23 +128,16 @@ class CoreClass(ABCMeta):
 more_wrappers.append(with_core_classes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Derived:
-    """What a class statement said, so that the class can be made again from the core's class."""
-
-    bases: tuple[type, ...]
-    options: dict[str, object]
-    class_cell: object
-
-
 _lock = RLock()
-_origins: dict[type, str | _Derived] = {}
-_classes: dict[type, type] = {}
+_loaders: dict[type, Callable[[], object]] = {}
+"""What returns the class that a placeholder refers to."""
+
+_derived: dict[type, type] = {}
 
 
 def _make_class(name: str) -> type:
     placeholder = CoreClass(name, (), {"__module__": __name__, "__doc__": _DOC.format(name)})
-    _origins[placeholder] = name
+    _loaders[placeholder] = functools.partial(load_object, name)
     return placeholder
 
 
@@ -162,7 +155,7 @@ def _make_function(name: str) -> Callable[..., object]:
 
 def _find(placeholder: type) -> type | None:
     """Return the class that a placeholder refers to, or None if this process has not loaded the core."""
-    if placeholder not in _origins or DISTRIBUTION not in sys.modules:
+    if placeholder not in _loaders or DISTRIBUTION not in sys.modules:
         return None
     try:
         return _load(placeholder)
@@ -172,31 +165,30 @@ def _find(placeholder: type) -> type | None:
 
 def _load(placeholder: type) -> type:
     """Return the class that a placeholder refers to: that of the core, or one derived from it."""
-    origin = _origins[placeholder]
-    if isinstance(origin, str):
-        return load_object(origin)  # type: ignore[return-value]
+    return _loaders[placeholder]()  # type: ignore[return-value]
+
+
+def _derive(placeholder: type, bases: tuple[type, ...], options: dict[str, object], cell: object) -> type:
+    """Make a class that is derived from a placeholder again from the core's class, once."""
     with _lock:
-        if placeholder not in _classes:
-            _classes[placeholder] = _derive(placeholder, origin)
-        return _classes[placeholder]
-
-
-def _derive(placeholder: type, statement: _Derived) -> type:
-    name = placeholder.__name__
-    # Decorators may have added to the class since its statement.
-    body = dict(type.__getattribute__(placeholder, "__dict__"))
-    for made_by_python in ("__dict__", "__weakref__", "__abstractmethods__", "_abc_impl"):
-        body.pop(made_by_python, None)
-    body["__qualname__"] = placeholder.__qualname__
-    if statement.class_cell is not None:
-        body["__classcell__"] = statement.class_cell
-    bases = tuple(map(_replace, statement.bases))
-    derived = types.new_class(name, bases, statement.options, lambda namespace: namespace.update(body))
-    # Pickle looks for the class of an instance in its module.
-    module = vars(sys.modules.get(derived.__module__, nimbus_sdk))
-    if module.get(name) is placeholder:
-        module[name] = derived
-    return derived
+        if placeholder in _derived:
+            return _derived[placeholder]
+        name = placeholder.__name__
+        # Decorators may have added to the class since its statement.
+        body = dict(type.__getattribute__(placeholder, "__dict__"))
+        for made_by_python in ("__dict__", "__weakref__", "__abstractmethods__", "_abc_impl"):
+            body.pop(made_by_python, None)
+        body["__qualname__"] = placeholder.__qualname__
+        if cell is not None:
+            body["__classcell__"] = cell
+        core_bases = tuple(map(_replace, bases))
+        derived = types.new_class(name, core_bases, options, lambda namespace: namespace.update(body))
+        # Pickle looks for the class of an instance in its module.
+        module = vars(sys.modules.get(derived.__module__, nimbus_sdk))
+        if module.get(name) is placeholder:
+            module[name] = derived
+        _derived[placeholder] = derived
+        return derived
 
 
 def _replace(value: object) -> object:

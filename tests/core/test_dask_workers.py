@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from nimbus_sdk import AuthSession
 from tests.conftest import Fresh
 
@@ -27,13 +29,14 @@ if __name__ == "__main__":
     nimbus_sdk.BCIData
     import nimbus_sdk_core as core
     with dask.config.set({"distributed.comm.timeouts.connect": "30s"}), LocalCluster(
-        n_workers=2, threads_per_worker=1, memory_limit="1GiB", dashboard_address="127.0.0.1:0"
+        n_workers=int(os.environ["WORKERS"]), threads_per_worker=1, memory_limit="1GiB",
+        dashboard_address="127.0.0.1:0",
     ) as cluster, Client(cluster) as client:
 """
 
 
 def in_a_cluster(fresh: Fresh, folder: Path, body: str, **environ: str) -> str:
-    """Run the body of a program with two workers."""
+    """Run the body of a program with as many workers as ``WORKERS`` says."""
     script = folder / "on_a_cluster.py"
     script.write_text(CLUSTER + "".join(f"        {line}\n" for line in body.splitlines()), encoding="utf-8")
     start = f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')"
@@ -99,7 +102,9 @@ for found in client.run(lent).values():
 """
 
 
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.qualification)])
 def test_workers_decode_and_train_without_the_key(
+    workers: int,
     installed_free: AuthSession,
     installed_homes: Callable[[str], Path],
     fresh: Fresh,
@@ -118,18 +123,19 @@ def test_workers_decode_and_train_without_the_key(
         NIMBUS_SDK_OFFLINE="1",
         NIMBUS_SDK_CREDENTIAL_STORE="file",
         RESEARCH_HOME=str(installed_homes("research")),
+        WORKERS=str(workers),
     )
     assert output.splitlines() == [
         "In trials 120 to 179: fe",
         "SessionNotFoundError",
         "<NimbusQDA 'NimbusQDA_p300', 8 features, 2 classes>",
-        *["True [None, None, None, None] MissingKeyError"] * 2,
+        *["True [None, None, None, None] MissingKeyError"] * workers,
     ]
 
 
-def test_without_dask_the_way_to_it_is_reported(fresh: Fresh) -> None:
+def test_without_dask_the_way_to_it_is_reported(forked: Fresh) -> None:
     """The plugin's module names the extra."""
-    fresh(
+    forked(
         "import sys\n"
         "sys.modules['distributed'] = None\n"
         "try:\n"

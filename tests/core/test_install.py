@@ -208,8 +208,24 @@ def test_a_text_that_is_no_key_is_refused_with_no_network(sdk, sandbox, asked):
     assert asked() == []
 
 
-@pytest.mark.parametrize("endpoint", ["validate", "github_token", "release", "asset"])
-@pytest.mark.parametrize("status", [500, 404])
+@pytest.mark.parametrize(
+    ("endpoint", "status"),
+    [
+        ("validate", 500),
+        ("github_token", 404),
+        ("release", 500),
+        ("asset", 404),
+        *(
+            pytest.param(endpoint, status, marks=pytest.mark.qualification)
+            for endpoint, status in (
+                ("validate", 404),
+                ("github_token", 500),
+                ("release", 404),
+                ("asset", 500),
+            )
+        ),
+    ],
+)
 def test_a_step_that_fails_leaves_nothing(sdk, key, sandbox, endpoint, status, paths, isolated_home):
     """No key, no session, no core, no part of them; and the error is the SDK's own."""
     sandbox.fault(endpoint, status=status, times=None)
@@ -225,7 +241,15 @@ def test_a_step_that_fails_leaves_nothing(sdk, key, sandbox, endpoint, status, p
     assert sdk.install_core(key).license_type == "research"
 
 
-@pytest.mark.parametrize("endpoint", ["validate", "github_token", "release", "asset"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "validate",
+        pytest.param("github_token", marks=pytest.mark.qualification),
+        pytest.param("release", marks=pytest.mark.qualification),
+        "asset",
+    ],
+)
 def test_a_forced_install_that_fails_leaves_the_old_state(sdk, key, sandbox, endpoint):
     """Core and session are as they were."""
     before = sdk.install_core(key)
@@ -254,8 +278,15 @@ def test_a_refusal_of_github_kills_no_key(sdk, key, sandbox):
     assert nimbus_sdk.current_session() == before
 
 
-@pytest.mark.parametrize("status", [401, 404])
-@pytest.mark.parametrize("endpoint", ["release", "asset"])
+@pytest.mark.parametrize(
+    ("endpoint", "status"),
+    [
+        ("release", 401),
+        ("asset", 404),
+        pytest.param("release", 404, marks=pytest.mark.qualification),
+        pytest.param("asset", 401, marks=pytest.mark.qualification),
+    ],
+)
 def test_a_token_that_github_does_not_know_yet_is_sent_again(sdk, key, sandbox, asked, endpoint, status):
     """The first seconds of a token are no failure: a refusal or two, and the core is installed."""
     sandbox.fault(endpoint, status=status, times=2)
@@ -378,8 +409,15 @@ def test_an_environment_that_lacks_numpy_is_reported_before_the_first_request(sd
     assert asked() == []
 
 
-@pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("name", ["session", "core_pointer"])
+@pytest.mark.parametrize(
+    ("name", "force"),
+    [
+        ("session", False),
+        ("core_pointer", True),
+        pytest.param("session", True, marks=pytest.mark.qualification),
+        pytest.param("core_pointer", False, marks=pytest.mark.qualification),
+    ],
+)
 def test_what_a_newer_version_has_written_is_reported_before_the_first_request(
     sdk, key, asked, paths, name, force
 ):

@@ -23,11 +23,10 @@ GATES = (
 )
 
 
-def test_a_free_license_neither_trains_nor_calibrates(installed_free, fresh):
+def test_a_free_license_neither_trains_nor_calibrates(installed_free, forked):
     """The error names the feature; batch decoding goes on."""
-    said = fresh(GATES, NIMBUS_SDK_OFFLINE="1").stdout
-    assert said.splitlines() == ["train_model training 5", "calibrate_model calibration 5"]
-    decoded = fresh(
+    said = forked(
+        f"{GATES}"
         "from nimbus_sdk import NimbusLDA, load_model, predict_batch\n"
         "import nimbus_sdk_core\n"
         "model = load_model(NimbusLDA, 'motor_imagery_4class_v1')\n"
@@ -35,23 +34,23 @@ def test_a_free_license_neither_trains_nor_calibrates(installed_free, fresh):
         "print(predict_batch(model, data).accuracy > 0.5)\n",
         NIMBUS_SDK_OFFLINE="1",
     )
-    assert decoded.stdout == "True\n"
+    assert said.stdout.splitlines() == ["train_model training 5", "calibrate_model calibration 5", "True"]
 
 
-def test_a_research_license_trains_and_calibrates(installed, fresh):
+def test_a_research_license_trains_and_calibrates(installed, forked):
     """The gate opens, and what is wrong with the call is the core's to say."""
-    said = fresh(GATES, NIMBUS_SDK_OFFLINE="1").stdout
+    said = forked(GATES, NIMBUS_SDK_OFFLINE="1").stdout
     assert said.splitlines() == ["train_model let through", "calibrate_model let through"]
 
 
-def test_the_gate_follows_another_process(sandbox, fresh):
+def test_the_gate_follows_another_process(sandbox, forked):
     """A license that is upgraded, or taken away, counts at the next call, in the same process."""
     free, research = sandbox.new_key("free"), sandbox.new_key("research")
     nimbus_sdk.authenticate(free)
     stream = requires_feature(lambda: "streaming", REQUIRED_FEATURES["init_streaming"])
     with pytest.raises(FeatureNotLicensedError, match=r"'streaming'.*free license.*research and higher"):
         stream()
-    fresh("import sys, nimbus_sdk; nimbus_sdk.authenticate(sys.stdin.readline())", stdin=research)
+    forked("import sys, nimbus_sdk; nimbus_sdk.authenticate(sys.stdin.readline())", stdin=research)
     assert stream() == "streaming"
     nimbus_sdk.invalidate_session()
     with pytest.raises(SessionNotFoundError):

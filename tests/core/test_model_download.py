@@ -27,6 +27,12 @@ from nimbus_sdk.sandbox import Sandbox
 from tests.support.raw_server import saying, serving
 
 LOAD = "from nimbus_sdk import load_model\nprint(load_model('NimbusQDA', 'p300_binary_v1'))\n"
+SLIP = """
+try:
+    load_model('NimbusQDA', 'p301_binary_v1')
+except FileNotFoundError as error:
+    print(error)
+"""
 P300 = "<NimbusQDA 'p300_binary_v1', 8 features, 2 classes, trained on simulated data>\n"
 
 
@@ -43,34 +49,29 @@ def asked(sandbox):
     return [exchange.endpoint for exchange in sandbox.journal()]
 
 
-def test_a_model_is_fetched_when_it_is_first_wanted_and_stored(sandbox, key, fresh):
-    """The first load asks for list, size and file; the next one, offline, for nothing."""
+def test_a_model_is_fetched_when_it_is_first_wanted_and_stored(sandbox, key, forked):
+    """The first load asks for list, size and file, the next one, offline, for nothing.
+
+    A name that nobody knows lists the models here and at the service, as a FileNotFoundError. Offline, a
+    model that is not here says what to do.
+    """
     nimbus_sdk.install_core(key)
-    sandbox.clear_journal()
-    assert fresh(LOAD).stdout == P300
-    assert asked(sandbox) == ["models", "model_file", "model_file"]
-    sandbox.clear_journal()
-    assert fresh(LOAD, NIMBUS_SDK_OFFLINE="1").stdout == P300
-    assert asked(sandbox) == []
-
-
-def test_a_model_that_is_not_here_says_what_to_do_offline(sandbox, key, fresh):
-    """The message names the model and the way out."""
-    nimbus_sdk.install_core(key)
-    failed = fresh(LOAD, check=False, NIMBUS_SDK_OFFLINE="1")
-    assert "p300_binary_v1 is not on this machine" in failed.stderr
-    assert "Load it once, online" in failed.stderr
-
-
-def test_a_name_that_nobody_knows_lists_the_models_here_and_at_the_service(sandbox, key, fresh):
-    """A slip of the pen shows the right name, wherever the model is; it is a FileNotFoundError as well."""
-    nimbus_sdk.install_core(key)
-    slip = LOAD.replace("p300_binary_v1", "p301_binary_v1")
-    code = f"try:\n {slip.replace(chr(10), chr(10) + ' ')}\nexcept FileNotFoundError as error:\n print(error)"
-    said = fresh(code).stdout
-    assert "There is no model 'p301_binary_v1' here. Here are: motor_imagery_4class_v1" in said
     offered = [model.name for model in nimbus_sdk.list_available_models()]
+    sandbox.clear_journal()
+    said = forked(LOAD + SLIP).stdout
+    assert said.startswith(P300)
+    assert "There is no model 'p301_binary_v1' here." in said
+    assert "Here are: motor_imagery_4class_v1" in said
     assert f"The service offers: {', '.join(sorted(offered))}." in said
+    assert asked(sandbox) == ["models", "model_file", "model_file", "models"]
+    sandbox.clear_journal()
+    failed = forked(
+        f"{LOAD}load_model('NimbusQDA', 'ssvep_multiclass_v1')", check=False, NIMBUS_SDK_OFFLINE="1"
+    )
+    assert failed.stdout == P300
+    assert "ssvep_multiclass_v1 is not on this machine" in failed.stderr
+    assert "Load it once, online" in failed.stderr
+    assert asked(sandbox) == []
 
 
 def test_a_model_above_the_tier_is_refused_before_it_is_asked_for(sandbox):
@@ -209,9 +210,8 @@ def test_offline_nothing_is_asked(sandbox, session, monkeypatch):
     assert asked(sandbox) == []
 
 
-def test_what_the_core_refuses_is_an_error_of_the_sdk(sandbox, key, fresh):
+def test_what_the_core_refuses_is_an_error_of_the_sdk(installed, forked):
     """One except clause catches all; Python's own families hold as well, and a pickle keeps both words."""
-    nimbus_sdk.install_core(key)
     code = (
         "import pickle, nimbus_sdk\n"
         "try:\n"
@@ -220,7 +220,7 @@ def test_what_the_core_refuses_is_an_error_of_the_sdk(sandbox, key, fresh):
         "    again = pickle.loads(pickle.dumps(error))\n"
         "    print(isinstance(error, (ValueError, TypeError)), str(again) == str(error), error.exit_code)"
     )
-    assert fresh(code).stdout == "True True 1\n"
+    assert forked(code).stdout == "True True 1\n"
 
 
 @pytest.mark.parametrize("deed", ["open folder", "open file", "link"])

@@ -130,9 +130,11 @@ def test_a_pickle_holds_neither_key_nor_user_data(packed: Path, installed: AuthS
     assert "nimbus_sdk.core.pickling" in [argument for _, argument, _ in opcodes]
 
 
-def test_a_machine_without_the_core_says_what_to_run(packed: Path, isolated_home: Path, fresh: Fresh) -> None:
+def test_a_machine_without_the_core_says_what_to_run(
+    packed: Path, isolated_home: Path, forked: Fresh
+) -> None:
     """Unpickling there ends with the command that installs, and not with a missing module."""
-    done = fresh(
+    done = forked(
         f"import pickle\npickle.load(open({str(packed / 'lda.5.pickle')!r}, 'rb'))\n",
         check=False,
         NIMBUS_SDK_HOME=str(isolated_home / "elsewhere"),
@@ -165,42 +167,28 @@ def test_a_fresh_interpreter_of_multiprocessing_decodes(
     assert done.stdout == "20\n"
 
 
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        ("pickling.reconstruct('nimbus_sdk_core.models.training', 'train_model')", "is not a class"),
-        ("pickling.call('nimbus_sdk_core', 'PROTOCOL_VERSION')", "cannot be called"),
-    ],
-)
-def test_a_damaged_pickle_ends_in_an_error(
-    installed: AuthSession, fresh: Fresh, code: str, words: str
-) -> None:
-    """What is no class is not made, and what is no function is not called."""
-    done = fresh(f"from nimbus_sdk.core import pickling\n{code}\n", check=False)
-    assert "TypeError" in done.stderr
-    assert words in done.stderr
+def test_what_pickle_finds_in_the_core_is_registered(installed: AuthSession, forked: Fresh) -> None:
+    """Nothing before it is loaded; a module that another thread is importing, later.
 
-
-def test_before_a_core_is_loaded_there_is_nothing_to_teach(fresh: Fresh) -> None:
-    """Pickle is left alone."""
-    fresh(
-        "import copyreg\n"
-        "from nimbus_sdk.core import pickling\n"
-        "before = dict(copyreg.dispatch_table)\n"
-        "pickling.register_reducers()\n"
-        "assert copyreg.dispatch_table == before\n"
-    )
-
-
-def test_classes_of_a_module_that_is_being_imported_are_registered_later(
-    installed: AuthSession, fresh: Fresh
-) -> None:
-    """Another thread may be importing a module of the core when its classes are looked up."""
-    fresh("""
-import importlib.util, pickle, sys
+    A damaged pickle makes nothing of what is no class, and calls nothing that is no function.
+    """
+    forked("""
+import copyreg, importlib.util, pickle, sys
 import nimbus_sdk
-nimbus_sdk.NimbusLDA
+from nimbus_sdk.core import pickling
 from nimbus_sdk.core.pickling import register_reducers
+before = dict(copyreg.dispatch_table)
+register_reducers()
+assert copyreg.dispatch_table == before
+
+def refused(function, *arguments):
+    try:
+        function(*arguments)
+    except TypeError as error:
+        return str(error)
+
+assert "is not a class" in refused(pickling.reconstruct, "nimbus_sdk_core.models.training", "train_model")
+assert "cannot be called" in refused(pickling.call, "nimbus_sdk_core", "PROTOCOL_VERSION")
 spec = importlib.util.spec_from_loader("nimbus_sdk_core.extra", loader=None)
 module = importlib.util.module_from_spec(spec)
 spec._initializing = True

@@ -122,9 +122,9 @@ assert len(decode(model, data)) == 40
 """
 
 
-def test_a_first_cell_imports_everything_before_the_core_is_installed(fresh: Fresh) -> None:
+def test_a_first_cell_imports_everything_before_the_core_is_installed(forked: Fresh) -> None:
     """Imports, hasattr, mock.patch, type hints and help work; a call or an instance says what to run."""
-    fresh(FIRST_CELL + BEFORE)
+    forked(FIRST_CELL + BEFORE)
 
 
 def test_the_core_by_its_own_name_says_how_to_install_it(fresh: Fresh) -> None:
@@ -136,11 +136,11 @@ def test_the_core_by_its_own_name_says_how_to_install_it(fresh: Fresh) -> None:
 
 
 def test_what_was_imported_before_the_install_works_after_it(
-    sandbox: Sandbox, key: str, fresh: Fresh
+    sandbox: Sandbox, key: str, fresh: Fresh, forked: Fresh
 ) -> None:
     """Functions; classes as arguments, in isinstance, as bases, in pickles, here and in another process.
 
     The running core has the names, kinds, signatures and docstrings that editors and type checkers read.
     """
-    fresh(FIRST_CELL + AFTER, stdin=key)
+    forked(FIRST_CELL + AFTER, stdin=key)
     fresh(ELSEWHERE)

@@ -84,7 +84,10 @@ def test_every_fault_is_reported_and_not_the_first(sdk, key, paths):
     assert "__init__.py" in problems
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}', ""])
+@pytest.mark.parametrize(
+    "content",
+    ["{", '{"format": 1}', *(pytest.param(each, marks=pytest.mark.qualification) for each in ("[]", ""))],
+)
 def test_a_damaged_pointer_is_reported(sdk, key, paths, content):
     """And installing again mends it."""
     sdk.install_core(key)
@@ -127,11 +130,11 @@ def test_a_core_that_lacks_a_package_is_reported_with_the_command(sdk, key, monk
     )
 
 
-def test_a_damaged_core_is_reported_when_a_name_is_used(key, sdk, paths, fresh):
+def test_a_damaged_core_is_reported_when_a_name_is_used(key, sdk, paths, forked):
     """It is not run, and a program that imports its names can install it again."""
     sdk.install_core(key)
     library(paths, "model.bin").unlink()
-    fresh(
+    forked(
         "from nimbus_sdk import CoreIntegrityError, NimbusLDA, install_core, load_model\n"
         "try:\n"
         "    load_model(NimbusLDA, 'a_model')\n"

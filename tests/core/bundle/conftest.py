@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 
 import pytest
+from cryptography.hazmat.primitives.kdf import scrypt
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from nimbus_sdk.core.bundle import create_bundle, encryption
 from nimbus_sdk.core.bundle.contents import LARGEST_BYTES, Contents
@@ -32,9 +34,16 @@ def unpacked(content: bytes) -> tuple[Contents, bytes]:
 
 @pytest.fixture(autouse=True)
 def quick_scrypt(monkeypatch):
-    """The cheapest derivation that a header may ask for; one test looks at what is usual."""
+    """Bundles whose header asks for the least that is accepted, and a derivation that is cheaper still."""
     monkeypatch.setattr(encryption, "WORK", 2**14)
     monkeypatch.setattr(encryption, "LANES", 1)
+    monkeypatch.setattr(scrypt, "Scrypt", lambda n, **more: Scrypt(n=2, **more))
+
+
+@pytest.fixture
+def real_scrypt(quick_scrypt, monkeypatch):
+    """Keys that are derived as the header says."""
+    monkeypatch.setattr(scrypt, "Scrypt", Scrypt)
 
 
 @pytest.fixture

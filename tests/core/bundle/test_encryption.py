@@ -114,6 +114,7 @@ def test_a_passphrase_file_that_is_no_text_is_reported(encrypted, tmp_path, nimb
     assert "cannot be read (No such file" in gone.err
 
 
+@pytest.mark.usefixtures("real_scrypt")
 def test_the_header_has_the_costs_of_the_key(monkeypatch):
     """32 MiB for each guess, three times over; and what is asked for is what was spent."""
     assert USUAL_COSTS == (2**15, 8, 3)
@@ -132,6 +133,7 @@ def test_content_of_any_size_comes_back(size):
     assert opened(sealed({}, content)) == content
 
 
+@pytest.mark.usefixtures("real_scrypt")
 def test_a_bundle_of_the_first_version_opens():
     """Its header does not say how large the content is."""
     salt, nonce = bytes(16), bytes(12)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from nimbus_sdk.account.session import current_session
 from nimbus_sdk.core.bundle import install_bundle
 from tests.core.bundle.conftest import PASSPHRASE
 
 
-def test_a_machine_without_network_decodes_from_a_bundle(bundle, key, air_gapped, fresh, isolated_home):
+@pytest.mark.usefixtures("real_scrypt")
+def test_a_machine_without_network_decodes_from_a_bundle(bundle, key, air_gapped, forked, isolated_home):
     """Core, session and key arrive, with not one network call, and a fresh process decodes with them."""
     air_gapped()
     session = install_bundle(bundle, PASSPHRASE)
     assert (session.license_type, session.key_source, session.stale) == ("research", "file", False)
     assert current_session().key_fingerprint == session.key_fingerprint
-    said = fresh(
+    said = forked(
         "import socket\n"
         "socket.socket.connect = None\n"
         "import nimbus_sdk\n"

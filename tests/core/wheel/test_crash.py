@@ -95,7 +95,7 @@ def test_a_child_killed_by_the_test_was_killed(tmp_path):
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
+@pytest.mark.parametrize("code", [errno.ENOSPC, pytest.param(errno.EACCES, marks=pytest.mark.qualification)])
 def test_every_refusal_by_the_disk_leaves_the_old_core_or_the_new(tmp_path, monkeypatch, call, code):
     """Each single call to the disk is refused in turn: the error is ours and names the folder, and one
     version is in use, whole; nothing half-written stays behind."""

@@ -101,9 +101,12 @@ def no_metadata(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "requires", gone)
 
 
-def test_a_module_without_metadata_counts_with_the_version_that_it_names(site, no_metadata):
+def test_a_module_without_metadata_counts_with_the_version_that_it_names(site, no_metadata, monkeypatch):
     """What can be imported is there, under its own name, and whichever version if it names none."""
+    for module in ("some_thing", "sklearn", "other", "broken"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     (site / "some_thing.py").write_text("__version__ = '2.5'")
+    (site / "sklearn.py").write_text("__version__ = '1.5'")
     (site / "other.py").write_text("")
     (site / "broken.py").write_text("import absent_module")
     (site / "folder").mkdir()
