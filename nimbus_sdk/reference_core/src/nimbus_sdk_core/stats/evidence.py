@@ -24,6 +24,7 @@ the prior.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -36,7 +37,7 @@ from .sufficient_statistics import Moments
 # δ from 0 to a million in steps of a fourth of an octave of δ + 1, κ from 0.001 to a million in half octaves.
 _OFFSETS = 2.0 ** (np.arange(81) / 4.0) - 1.0
 _PRECISIONS = 2.0 ** (np.arange(-20, 41) / 2.0)
-_FIRST_STEP = 8
+_FIRST_STEP = 9
 
 # Rounding alone leaves eigenvalues of linearly dependent features below this share of the largest.
 _SINGULAR = 1e-10
@@ -85,54 +86,23 @@ def choose_prior(
         return PriorChoice(offset, precision, diagonal)
     n_free = np.add.reduce(np.maximum(moments.counts - 1.0, 0.0))
     # The mean of a variance given its estimate: however strong, the prior knows it from the trials alone.
-    uncertain = (1.0 + 2.0 / max(n_free - 2.0, 2.0)) * diagonal
+    inflation = 1.0 + 2.0 / max(n_free - 2.0, 2.0)
+    uncertain = inflation * diagonal
     if len(moments.scatters) == 1:
         return PriorChoice(offset, precision, uncertain)
     # Where no shrinkage is wanted, even the least would dominate directions in which features hardly vary.
     weight = 0.0 if offset == 0.0 and shared.is_regular else offset + 1.0
+    own = OwnEvidence(moments, shared, _OFFSETS)
+    of_pooled = (shared.eigenvalues + weight * inflation) / (n_free + weight)
+    about_diagonal, *tried = own.about(np.array([np.ones(len(variances)), of_pooled]))
+    if (moments.counts <= len(variances)).any():
+        tried.append(own.about_others(weight))
+    if about_diagonal.max() >= max(evidence.max() for evidence in tried):
+        best = int(about_diagonal.argmax())
+        return PriorChoice(float(_OFFSETS[best]), precision, uncertain)
     pooled = (np.add.reduce(moments.scatters) + weight * uncertain) / (n_free + weight)
-    offset, about_diagonal = _maximize_own(moments, diagonal[None], np.array([np.inf]))
-    tried = [_maximize_own(moments, pooled[None], np.array([np.inf]))]
-    if (moments.counts <= len(diagonal)).any():
-        tried.append(_maximize_own(moments, *estimate_scales_of_others(moments, diagonal, weight)))
-    if about_diagonal >= max(evidence for _, evidence in tried):
-        return PriorChoice(offset, precision, uncertain)
-    return PriorChoice(max(found for found, _ in tried), precision, pooled, float(n_free + weight))
-
-
-def _maximize_own(moments: Moments, scales: FloatArray, scale_dof: FloatArray) -> tuple[float, float]:
-    """The δ of classes with covariances of their own, and the logarithm of its evidence."""
-    evidence = own_evidence(moments, scales, scale_dof, _OFFSETS)
-    best = int(evidence.argmax())
-    return float(_OFFSETS[best]), float(evidence[best])
-
-
-def estimate_scales_of_others(
-    moments: Moments, diagonal: FloatArray, weight: float
-) -> tuple[FloatArray, FloatArray]:
-    """Estimate, for each class, the pooled covariance of the other classes, and its degrees of freedom.
-
-    The class itself has no part in it: its scatter would fit a scale that was estimated from it too well.
-
-    Args:
-        moments: The sufficient statistics, with a scatter for each class.
-        diagonal: The covariance that is added, shape (n_features × n_features).
-        weight: How many trials it counts for; at least 1 where the others alone have no regular covariance.
-
-    Returns:
-        Shapes (n_classes × n_features × n_features) and (n_classes,).
-    """
-    dof = np.maximum(moments.counts - 1.0, 0.0)
-    scales = np.zeros_like(moments.scatters)
-    # Sums of those before and those after: differences from the total could be indefinite by rounding.
-    scales[1:] += np.add.accumulate(moments.scatters[:-1])
-    scales[:-1] += np.add.accumulate(moments.scatters[:0:-1])[::-1]
-    of_others = np.add.reduce(dof) - dof
-    weights = np.where(of_others > len(diagonal), weight, max(weight, 1.0))
-    for scale, each in zip(scales, weights, strict=True):
-        scale += each * diagonal
-    of_others += weights
-    return scales / of_others[:, None, None], of_others
+    best = max(int(evidence.argmax()) for evidence in tried)
+    return PriorChoice(float(_OFFSETS[best]), precision, pooled, float(n_free + weight))
 
 
 class SharedEvidence:
@@ -145,7 +115,10 @@ class SharedEvidence:
         precisions: κ, above 0, shape (n_precisions,).
 
     Attributes:
-        is_regular: Whether the scatter within the classes is invertible.
+        axes: The coordinates in which the prior scale is the identity and the scatter within the classes is
+            diagonal, shape (n_features × n_features); ``vectors @ axes`` are in them.
+        eigenvalues: The diagonal of that scatter, shape (n_features,).
+        is_regular: Whether it is invertible.
     """
 
     def __init__(
@@ -158,11 +131,12 @@ class SharedEvidence:
         scatter = np.add.reduce(moments.scatters) / deviations / deviations[:, None]
         eigenvalues, directions = np.linalg.eigh(scatter)
         np.maximum(eigenvalues, 0.0, out=eigenvalues)
+        self.axes, self.eigenvalues = directions / deviations[:, None], eigenvalues
         self.is_regular = bool(eigenvalues[0] > _SINGULAR * eigenvalues[-1])
         self._inverses = 1.0 / (offsets[:, None] + 1.0 + eigenvalues)
-        self._of_covariance = _log_covariance_evidence(eigenvalues[None], dof, offsets[:, None])
+        self._of_covariance = log_covariance_evidence(eigenvalues[None], dof, offsets[:, None])
         self._factors = -0.5 * (n_features + offsets + dof)
-        self._means = (means - np.add.reduce(means) / len(means)) / deviations @ directions
+        self._means = (means - np.add.reduce(means) / len(means)) @ self.axes
         self._weights = precisions[:, None] * counts / (precisions[:, None] + counts)
         logs = np.add.reduce(np.log(self._weights), axis=1)
         self._of_means = 0.5 * n_features * (logs - np.log(np.add.reduce(self._weights, axis=1)))
@@ -188,88 +162,144 @@ class SharedEvidence:
         return np.asarray(log_dets + self._of_covariance[rows, None] + self._of_means[columns])
 
 
-def own_evidence(
-    moments: Moments, scales: FloatArray, scale_dof: FloatArray, offsets: FloatArray
-) -> FloatArray:
-    """Compute the logarithm of the evidence of classes with covariances of their own, up to a constant.
+class OwnEvidence:
+    """The evidence of classes with covariances of their own, up to a constant.
 
     The class means have flat priors here, so that only deviations from them count: the restricted likelihood
-    of H. D. Patterson and R. Thompson, Biometrika 58 (1971). A scale that was estimated widens the prior: the
-    relative variances add up, 1/(δ' + 1) = 1/(δ + 1) + 1/ν_T, as in `widen_posterior`. With the scales of
-    `estimate_scales_of_others` the sum over the classes is that of the probabilities of each class's trials
-    given those of the others, by which scales can be compared: S. Geisser and W. F. Eddy, A predictive
-    approach to model selection, J. American Statistical Association 74 (1979).
+    of H. D. Patterson and R. Thompson, Biometrika 58 (1971). In the coordinates of `SharedEvidence`, the
+    diagonal of the variances, the pooled scatter and all their sums are diagonal: scales of these kinds need
+    the eigenvalues of the scatters alone.
 
     Args:
         moments: The sufficient statistics of the trials, with a scatter for each class.
-        scales: T, one or one for each class, shape (n_scales × n_features × n_features).
-        scale_dof: ν_T, degrees of freedom of each scale, shape (n_scales,); infinite if it counts as known.
+        shared: The evidence of one covariance, of the same trials.
         offsets: δ, from 0 up, shape (n_offsets,).
-
-    Returns:
-        Shape (n_offsets,).
     """
-    whiteners = np.linalg.inv(np.linalg.cholesky(scales))
-    scatters = whiteners @ moments.scatters @ whiteners.transpose(0, 2, 1)
-    eigenvalues = np.maximum(np.linalg.eigvalsh(scatters), 0.0)
-    dof = np.maximum(moments.counts - 1.0, 0.0)
-    widened = 1.0 / (1.0 / (offsets[:, None] + 1.0) + 1.0 / scale_dof) - 1.0
-    # In the units of the data, so that scales can be compared.
-    logs = np.add.reduce(np.log(np.diagonal(whiteners, axis1=1, axis2=2)), axis=1)
-    return np.asarray(_log_covariance_evidence(eigenvalues, dof, widened) + np.add.reduce(dof * logs))
+
+    def __init__(self, moments: Moments, shared: SharedEvidence, offsets: FloatArray) -> None:
+        self._scatters = shared.axes.T @ moments.scatters @ shared.axes
+        self._pooled = shared.eigenvalues
+        self._dof = np.maximum(moments.counts - 1.0, 0.0)
+        self._offsets = offsets[:, None]
+
+    def about(self, scales: FloatArray) -> FloatArray:
+        """Logarithm of the evidence if all classes share a scale that counts as known.
+
+        Args:
+            scales: The diagonal of each scale that is tried, shape (n_scales × n_features).
+
+        Returns:
+            Shape (n_scales × n_offsets).
+        """
+        evidence = log_covariance_evidence(self._eigenvalues(scales[:, None]), self._dof, self._offsets)
+        log_dets = np.add.reduce(np.log(scales), axis=1)
+        return np.asarray(evidence - 0.5 * np.add.reduce(self._dof) * log_dets[:, None])
+
+    def about_others(self, weight: float) -> FloatArray:
+        """Logarithm of the evidence if the scale of each class is the pooled covariance of the others.
+
+        The class itself has no part in it: its scatter would fit a scale that was estimated from it too well.
+        The sum over the classes is that of the probabilities of each class's trials given those of the
+        others, by which scales can be compared: S. Geisser and W. F. Eddy, A predictive approach to model
+        selection, J. American Statistical Association 74 (1979). A scale that was estimated widens the prior:
+        the relative variances add up, 1/(δ' + 1) = 1/(δ + 1) + 1/ν_T, as in `widen_posterior`.
+
+        A class's share s of the scatter of all in a direction is s/(1 - s) of that of the others, so that no
+        scale of the others has to be inverted.
+
+        Args:
+            weight: How many trials the diagonal of the variances adds to each scale; at least 1 where the
+                others alone have no regular covariance.
+
+        Returns:
+            Shape (n_offsets,).
+        """
+        n_features = len(self._pooled)
+        dof = np.add.reduce(self._dof) - self._dof
+        weights = np.where(dof > n_features, weight, max(weight, 1.0))
+        dof += weights
+        scales = self._pooled + weights[:, None]
+        shares = self._eigenvalues(scales)
+        others = np.maximum(1.0 - shares, _SINGULAR)
+        widened = 1.0 / (1.0 / (self._offsets + 1.0) + 1.0 / dof) - 1.0
+        evidence = log_covariance_evidence(shares / others * dof[:, None], self._dof, widened)
+        log_dets = np.add.reduce(np.log(scales * others), axis=1) - n_features * np.log(dof)
+        return np.asarray(evidence - 0.5 * self._dof @ log_dets)
+
+    def _eigenvalues(self, scales: FloatArray) -> FloatArray:
+        """Eigenvalues of the scatters relative to diagonal scales, (… × n_classes or 1 × n_features)."""
+        roots = 1.0 / np.sqrt(scales)
+        whitened = self._scatters * (roots[..., None] * roots[..., None, :])
+        return np.asarray(np.maximum(np.linalg.eigvalsh(whitened), 0.0))
 
 
-def _log_covariance_evidence(eigenvalues: FloatArray, dof: FloatArray, offsets: FloatArray) -> FloatArray:
-    """Log evidence of scatters about an identity scale, summed over the covariances; shape (n_offsets,).
+def log_covariance_evidence(eigenvalues: FloatArray, dof: FloatArray, offsets: FloatArray) -> FloatArray:
+    """Log evidence of scatters about a scale, summed over the covariances, but for the scale's determinant.
 
     Args:
-        eigenvalues: Of each scatter, shape (n_covariances × n_features).
+        eigenvalues: Of each scatter relative to its scale, shape (… × n_covariances × n_features).
         dof: Degrees of freedom of each, shape (n_covariances,).
         offsets: δ, shape (n_offsets × n_covariances), or (n_offsets × 1) if it is the same for all.
+
+    Returns:
+        Shape (… × n_offsets).
     """
-    n_features = eigenvalues.shape[1]
+    n_features, n_offsets = eigenvalues.shape[-1], offsets.shape[1]
     own = n_features + offsets
-    log_evidence = np.add.reduce(np.log(offsets[..., None] + 1.0 + eigenvalues), axis=2)
-    log_evidence *= -0.5 * (own + dof)
-    log_evidence += log_multivariate_gamma(n_features, own + dof)
-    log_evidence += 0.5 * n_features * own * np.log(offsets + 1.0) - log_multivariate_gamma(n_features, own)
-    return np.asarray(np.add.reduce(log_evidence, axis=1))
+    gammas = log_multivariate_gamma(n_features, np.concatenate([own, own + dof], axis=1))
+    constants = gammas[:, n_offsets:] - gammas[:, :n_offsets] + 0.5 * n_features * own * np.log(offsets + 1.0)
+    log_dets = np.add.reduce(np.log(offsets[..., None] + 1.0 + eigenvalues[..., None, :, :]), axis=-1)
+    return np.asarray(np.add.reduce(constants - 0.5 * (own + dof) * log_dets, axis=-1))
 
 
 def log_multivariate_gamma(n_features: int, dof: FloatArray) -> FloatArray:
-    """log Γ_p(dof/2) for p features, without the constant; ``dof`` of any shape and at least p.
+    """log Γ_p(dof/2) for p features, up to a constant; ``dof`` of any shape and at least p.
 
-    The series of Stirling after a shift by eight: Abramowitz & Stegun, Handbook of Mathematical Functions,
-    6.1.15 and 6.1.41; right to 1e-13 of the sum.
+    Two neighbours of its p factors are one gamma function, Γ(z)·Γ(z + 1/2) ∝ Γ(2z)/4ᶻ, and these follow from
+    the smallest by Γ(x + 1) = x·Γ(x): Abramowitz & Stegun, Handbook of Mathematical Functions, 6.1.18 and
+    6.1.15. Right to 1e-13 of the sum.
     """
-    x = 0.5 * (dof[..., None] - np.arange(n_features))
-    product = x.copy()
-    for k in range(1, 8):
-        product *= x + k
-    x += 8.0
+    n_pairs, is_odd = divmod(n_features, 2)
+    least = dof - (2 * n_pairs - 1)
+    steps = np.arange(max(0.0, 2.0 * n_pairs - 2.0))
+    found = np.log(least[..., None] + steps) @ (n_pairs - 1.0 - steps // 2.0)
+    found -= math.log(2.0) * n_pairs * least
+    found += n_pairs * _log_gamma(least)
+    return found + _log_gamma(0.5 * (dof - n_features + 1.0)) if is_odd else found
+
+
+def _log_gamma(x: FloatArray) -> FloatArray:
+    """log Γ(x) but for a constant: the series of Stirling after a shift by eight, A&S 6.1.41."""
+    # x·(x + 1)·…·(x + 7), by the products of the first and the last factor, the second and so on.
+    product = x * (x + 7.0)
+    product *= (product + 6.0) * (product + 10.0) * (product + 12.0)
+    x = x + 8.0
     inverse = 1.0 / x
     square = inverse * inverse
-    series = inverse * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680)))
-    logs = (x - 0.5) * np.log(x) - x + series - np.log(product)
-    return np.asarray(np.add.reduce(logs, axis=-1))
+    series = 1 / 12 - square * (1 / 360 - square * (1 / 1260 - square * (1 / 1680 - square / 1188)))
+    return np.asarray((x - 0.5) * np.log(x) - x + inverse * series - np.log(product))
 
 
 def _find_maximum(
     evaluate: Callable[[IndexArray, IndexArray], FloatArray], n_rows: int, n_columns: int
 ) -> tuple[int, int]:
-    """Find the largest value of a table by a coarse search, steps that are halved, and single steps."""
-    step, best = _FIRST_STEP, (0, 0)
+    """Find the largest value of a table by a coarse search, and finer ones around what it found."""
+    step = _FIRST_STEP
     rows, columns = np.arange(0, n_rows, step), np.arange(0, n_columns, step)
     while True:
         values = evaluate(rows, columns)
         row, column = divmod(int(values.argmax()), len(columns))
-        before, best = best, (int(rows[row]), int(columns[column]))
-        if step == 1 and best == before:
+        best = int(rows[row]), int(columns[column])
+        if step == 1 and _is_inside(row, rows, n_rows) and _is_inside(column, columns, n_columns):
             return best
-        step = max(1, step // 2)
+        step = max(1, step // 3)
         rows, columns = _neighbours(best[0], step, n_rows), _neighbours(best[1], step, n_columns)
 
 
 def _neighbours(at: int, step: int, length: int) -> IndexArray:
-    around = np.array([at - step, at, at + step])
-    return around[(around >= 0) & (around < length)]
+    return np.arange(max(at - 2 * step, at % step), min(at + 2 * step + 1, length), step)
+
+
+def _is_inside(at: int, tried: IndexArray, length: int) -> bool:
+    """Whether both neighbours of a value have been tried, as far as there are any."""
+    return (at > 0 or tried[0] == 0) and (at < len(tried) - 1 or tried[-1] == length - 1)

@@ -166,8 +166,9 @@ def estimate_variances(moments: Moments) -> FloatArray:
 
 def check_variation(moments: Moments) -> None:
     """Raise CoreDataError for features that have one value in all vectors."""
-    constant = np.flatnonzero(~(_total_variance(moments) > _rounding_errors(moments)))
-    if len(constant):
+    is_varied = _total_variance(moments) > _rounding_errors(moments)
+    if not np.logical_and.reduce(is_varied):
+        constant = np.flatnonzero(~is_varied)
         raise CoreDataError(
             f"{len(constant)} feature(s) do not vary within the classes: {constant[:10].tolist()} (from 0), "
             "nor between them.",

@@ -115,14 +115,14 @@ def add_outer_products(scatters: FloatArray, weights: FloatArray, vectors: Float
         weights: Shape (n_classes,).
         vectors: Shape (n_classes × n_features).
     """
-    sharing = len(vectors) // len(scatters)
-    for c, scatter in enumerate(scatters):
-        for part in blocks(sharing, most=_CLASSES_AT_ONCE):
-            own = vectors[c * sharing : (c + 1) * sharing][part]
-            products = own[:, :, None] * own[:, None]
-            # Weighted afterwards, so that both halves are rounded equally.
-            products *= weights[c * sharing : (c + 1) * sharing][part, None, None]
-            scatter += np.add.reduce(products)
+    groups = vectors.reshape(len(scatters), -1, vectors.shape[1])
+    shares = weights.reshape(len(scatters), -1, 1, 1)
+    for part in blocks(groups.shape[1], most=_CLASSES_AT_ONCE):
+        own = groups[:, part]
+        products = own[..., None] * own[:, :, None]
+        # Weighted afterwards, so that both halves are rounded equally.
+        products *= shares[:, part]
+        scatters += np.add.reduce(products, axis=1)
 
 
 def _sort_by_class(index: IndexArray, n_classes: int) -> IndexArray:
