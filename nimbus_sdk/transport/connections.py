@@ -7,7 +7,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 from weakref import WeakSet
 
 import httpcore
@@ -19,16 +19,7 @@ IDLE_SECONDS = 5.0
 MOST_IDLE = 20
 
 
-class _Reusable(Protocol):
-    """What connections of httpcore have in common, blocking or awaitable."""
-
-    def is_available(self) -> bool: ...
-
-    def has_expired(self) -> bool: ...
-
-
-C = TypeVar("C", bound=_Reusable)
-M = TypeVar("M", bound=_Reusable, covariant=True)
+C = TypeVar("C", bound=httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface)
 
 
 class Connection(Generic[C]):
@@ -149,24 +140,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-class _Pool(Protocol[M]):
-    """What the pools of httpcore have in common, of which only this is used."""
-
-    def create_connection(self, origin: httpcore.Origin) -> M: ...
-
-
 def _connector(
-    make_pool: Callable[..., _Pool[C]],
-    make_backend: Callable[[], Backend | AsyncBackend],
+    make_pool: type[httpcore.ConnectionPool | httpcore.AsyncConnectionPool],
+    make_backend: type[Backend | AsyncBackend],
     context: ssl.SSLContext,
     proxy: Proxy | None,
 ) -> Connector[C]:
     route = None if proxy is None else proxy.for_httpcore(context)
 
     def connect(origin: httpcore.Origin) -> Connection[C]:
-        backend = make_backend()
+        backend: Any = make_backend()
         pool = make_pool(context, route, keepalive_expiry=IDLE_SECONDS, network_backend=backend)
-        return Connection(pool.create_connection(origin), backend, proxy)
+        return Connection(cast(C, pool.create_connection(origin)), backend, proxy)
 
     return connect
 

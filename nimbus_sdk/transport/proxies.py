@@ -188,10 +188,11 @@ def _matches(entry: str, scheme: str, host: str, port: str) -> bool:
         return False
     if name in ("", "*"):
         return bool(entry_scheme or entry_port)
-    address = _address(host)
-    return (
-        _matches_domain(host, name, exact=bool(entry_scheme)) if address is None else _contains(name, address)
-    )
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return _matches_domain(host, name, exact=bool(entry_scheme))
+    return _contains(name, address)
 
 
 def _split_port(place: str) -> tuple[str, str]:
@@ -216,13 +217,6 @@ def _contains(network: str, address: IPv4Address | IPv6Address) -> bool:
         return address in ip_network(network, strict=False)
     except ValueError:
         return False
-
-
-def _address(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
 
 
 def _note_fork() -> None:

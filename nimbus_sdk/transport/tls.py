@@ -40,17 +40,12 @@ def _context(named: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     for variable, text in named:
         if variable == FOLDERS:
-            _trust_folders(context, text)
+            # A list like PATH; folders that are absent are skipped, as by OpenSSL.
+            for path in filter(os.path.isdir, map(str.strip, text.split(os.pathsep))):
+                context.load_verify_locations(capath=path)
         elif text:
             _trust(context, variable, text)
     return context
-
-
-def _trust_folders(context: ssl.SSLContext, text: str) -> None:
-    """Trust the folders of a list like PATH; those that are absent are skipped, as by OpenSSL."""
-    for path in map(str.strip, text.split(os.pathsep)):
-        if os.path.isdir(path):
-            context.load_verify_locations(capath=path)
 
 
 def _trust(context: ssl.SSLContext, variable: str, path: str) -> None:
@@ -79,7 +74,9 @@ def _system_context() -> ssl.SSLContext:
     if _has_hashed_names(paths.openssl_capath):
         context.load_verify_locations(capath=paths.openssl_capath)
     elif not os.path.isfile(paths.openssl_cafile):
-        context.load_verify_locations(cafile=next(filter(os.path.isfile, _KNOWN_FILES), None) or _certifi())
+        import certifi
+
+        context.load_verify_locations(cafile=next(filter(os.path.isfile, _KNOWN_FILES), certifi.where()))
     if os.path.isfile(paths.openssl_cafile):
         context.load_verify_locations(cafile=paths.openssl_cafile)
     return context
@@ -92,12 +89,6 @@ def _has_hashed_names(folder: str) -> bool:
     except OSError:
         return False
     return any(_HASHED_NAME.fullmatch(name) for name in names)
-
-
-def _certifi() -> str:
-    import certifi
-
-    return certifi.where()
 
 
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
