@@ -7,8 +7,10 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import pytest
 
@@ -106,29 +108,34 @@ def ctrl_c() -> BaseException:
 FAULTS = [killed, full, ctrl_c]
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(len(FAULTS), id="some points"),
-        pytest.param(1, id="every point", marks=pytest.mark.qualification),
+def in_turn(*choices: object) -> pytest.MarkDecorator:
+    """One combination at each point, all of them in turn; the long form has each of them at every point."""
+    combinations = list(product(*choices, FAULTS))
+    names = ["-".join(getattr(each, "__name__", each) for each in one) for one in combinations]
+    alone = [
+        pytest.param([one], id=f"every point-{name}", marks=pytest.mark.qualification)
+        for one, name in zip(combinations, names, strict=True)
     ]
-)
-def interrupted(request, monkeypatch, tmp_path):
-    """Gives points at which an act can be interrupted, in a home of its own, interrupted there.
+    return pytest.mark.parametrize("turns", [pytest.param(combinations, id="some points"), *alone])
 
-    Some points are those of one fault in turn, so that there is a fault at every point.
-    """
+
+@pytest.fixture
+def interrupted(monkeypatch, tmp_path):
+    """Gives points at which an act can be interrupted, in a home of its own, interrupted there."""
     # A process that dies takes nothing with it that it has written.
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
     def each(
-        prepare: Callable[[], object], act: Callable[[], object], fault: Callable[[], BaseException]
-    ) -> Iterator[None]:
+        prepare: Callable[[], object], act: Callable[[], object], turns: list[tuple[Any, ...]]
+    ) -> Iterator[str]:
         prepared = tmp_path / "prepared"
         prepared.mkdir()
         monkeypatch.setenv("NIMBUS_SDK_HOME", str(prepared))
         prepare()
-        for point in range(FAULTS.index(fault) % request.param, MOST_POINTS, request.param):
-            home = tmp_path / str(point)
+        met = point = 0
+        while point < MOST_POINTS:
+            *then, fault = turns[met % len(turns)]
+            home = tmp_path / f"{met}-{point}"
             copytree(prepared, home)
             monkeypatch.setenv("NIMBUS_SDK_HOME", str(home))
             with monkeypatch.context() as patch:
@@ -137,9 +144,14 @@ def interrupted(request, monkeypatch, tmp_path):
                     patch.setattr(fs, name, disaster.met(getattr(fs, name), counts=name != "create"))
                 with suppress(Killed, KeyboardInterrupt, NimbusError):
                     act()
-            if not disaster.happened:
+            if disaster.happened:
+                met, point = met + 1, point + 1
+                yield "".join(then)
+            elif met < len(turns):
+                # An act with few points is met again at each of them, until every combination had its turn.
+                point = 0
+            else:
                 return
-            yield
         raise AssertionError("the act never ends")
 
     return each
@@ -203,12 +215,11 @@ def check_use(now: str) -> None:
     assert not other.asked
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("then", ROTATING)
+@in_turn(ROTATING)
 @pytest.mark.parametrize("act", BEFORE)
-def test_an_interrupted_rotation_goes_on_or_back(interrupted, act, then, fault):
+def test_an_interrupted_rotation_goes_on_or_back(interrupted, act, turns):
     """At every change of the disk: both keys are there until the end, every way on works or says why not."""
-    for _ in interrupted(BEFORE[act], ROTATING[act], fault):
+    for then in interrupted(BEFORE[act], ROTATING[act], turns):
         check_report()
         before = stored()
         try:
@@ -224,12 +235,11 @@ def test_an_interrupted_rotation_goes_on_or_back(interrupted, act, then, fault):
         check_report()
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("then", KEEPING)
+@in_turn(KEEPING)
 @pytest.mark.parametrize("act", KEEPING)
-def test_an_interrupted_change_of_the_stored_key_loses_none(interrupted, act, then, fault):
+def test_an_interrupted_change_of_the_stored_key_loses_none(interrupted, act, turns):
     """The key in use is one of two, the other one and the one before it are stored, the next act works."""
-    for _ in interrupted(save_first, KEEPING[act], fault):
+    for then in interrupted(save_first, KEEPING[act], turns):
         keys = stored()
         now = keys["now"]
         check_use(now)
@@ -247,20 +257,20 @@ def test_an_interrupted_change_of_the_stored_key_loses_none(interrupted, act, th
         check_use(stored()["now"])
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_an_interrupted_first_key_goes_nowhere_else(interrupted, fault):
+@in_turn()
+def test_an_interrupted_first_key_goes_nowhere_else(interrupted, turns):
     """Either it is not there, or it is there with the note of where it may go."""
-    for _ in interrupted(lambda: None, lambda: client(NEW).save_key(), fault):
+    for _ in interrupted(lambda: None, lambda: client(NEW).save_key(), turns):
         if stored():
             check_use("new")
         client(NEW).save_key()
         check_use("new")
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_an_interrupted_forgetting_can_be_repeated(interrupted, fault):
+@in_turn()
+def test_an_interrupted_forgetting_can_be_repeated(interrupted, turns):
     """What is left is in use or gone, and the next attempt leaves nothing."""
-    for _ in interrupted(save_first, lambda: client().forget_key(), fault):
+    for _ in interrupted(save_first, lambda: client().forget_key(), turns):
         if "now" in stored():
             check_use("old")
         client().forget_key()
