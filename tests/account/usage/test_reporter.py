@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -196,15 +197,23 @@ def test_no_event_is_lost_where_no_thread_can_be_started_at_the_end(sandbox, for
         assert counted(sandbox)[0] + len(waiting()) == 3 * (number + 1)
 
 
-def test_an_event_of_the_last_moment_is_kept(sandbox, fresh):
+@pytest.mark.parametrize(
+    ("code", "events"),
+    [
+        (f"import atexit\natexit.register(lambda: predict())\n{PREDICT}predict()\n", 2),
+        pytest.param(
+            f"import atexit\nfrom nimbus_sdk.account.usage import reporter as usage\n"
+            f"{PREDICT}atexit.register(lambda: predict())\n",
+            1,
+            marks=pytest.mark.qualification,
+        ),
+    ],
+    ids=["after the reporter was closed", "the only one"],
+)
+def test_an_event_of_the_last_moment_is_kept(sandbox, fresh, code, events):
     """After the reporter was closed, and where no thread can be started any more."""
-    fresh(f"import atexit\natexit.register(lambda: predict())\n{PREDICT}predict()\n", **ON)
-    fresh(
-        f"import atexit\nfrom nimbus_sdk.account.usage import reporter as usage\n"
-        f"{PREDICT}atexit.register(lambda: predict())\n",
-        **ON,
-    )
-    assert counted(sandbox)[0] + len(waiting()) == 3
+    fresh(code, **ON)
+    assert counted(sandbox)[0] + len(waiting()) == events
 
 
 def test_a_service_that_does_not_answer_costs_no_event(forked):
@@ -321,32 +330,36 @@ def test_a_quota_that_begins_anew_is_used(sandbox, forked):
 
 # Nobody is asked.
 
-AT_A_TERMINAL = (
-    "import os, pty, subprocess, sys, termios\n"
-    "outside, inside = pty.openpty()\n"
-    "child = subprocess.Popen([sys.executable, '-c', sys.argv[1]], stdin=inside, stdout=inside,\n"
-    "                         stderr=inside, start_new_session=True)\n"
-    "code = child.wait(60)\n"
-    "echo = bool(termios.tcgetattr(inside)[3] & termios.ECHO)\n"
-    "os.set_blocking(outside, False)\n"
-    "print(code, echo)\n"
-    "print(os.read(outside, 65536).decode())\n"
-)
 
+def at_a_terminal(code, **environ):
+    """What a person sees of a program; they see what they type afterwards."""
+    import pty
+    import termios
 
-def at_a_terminal(fresh, code, **environ):
-    """What a person sees of a program, and whether they see what they type afterwards."""
-    driver = f"import sys\nsys.argv = ['', {code!r}]\n{AT_A_TERMINAL}"
-    status, _, seen = fresh(driver, timeout=90, **environ).stdout.partition("\n")
-    assert status == "0 True"
-    return seen
+    outside, inside = pty.openpty()
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**os.environ, **environ},
+            stdin=inside,
+            stdout=inside,
+            stderr=inside,
+            start_new_session=True,
+        )
+        assert child.wait(60) == 0
+        assert termios.tcgetattr(inside)[3] & termios.ECHO
+        os.set_blocking(outside, False)
+        return os.read(outside, 65536).decode()
+    finally:
+        os.close(outside)
+        os.close(inside)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
-def test_nobody_is_asked_for_a_key(sandbox, fresh):
+def test_nobody_is_asked_for_a_key(sandbox):
     """Not by a thread in the background, which would take what is typed and its echo."""
     nimbus_sdk.delete_stored_api_key()
-    seen = at_a_terminal(fresh, f"{PREDICT}predict()\nprint(usage.reporter().flush(20))\n", **ON)
+    seen = at_a_terminal(f"{PREDICT}predict()\nprint(usage.reporter().flush(20))\n", **ON)
     assert "Nimbus API key for" not in seen
     assert seen.count("No API key was found") == 1
     assert "False" in seen
@@ -354,7 +367,7 @@ def test_nobody_is_asked_for_a_key(sandbox, fresh):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
-def test_no_notice_asks_to_unlock_a_keyring(sandbox, fresh, isolated_home):
+def test_no_notice_asks_to_unlock_a_keyring(sandbox, isolated_home):
     """A keyring that does not answer gets two seconds, with or without a terminal."""
     (isolated_home / "work" / "hung.py").write_text(
         "import time\n"
@@ -373,7 +386,7 @@ def test_no_notice_asks_to_unlock_a_keyring(sandbox, fresh, isolated_home):
         "NIMBUS_SDK_CREDENTIAL_STORE": "",
     }
     code = f"{PREDICT}predict()\nprint(usage.reporter().flush(20))\n"
-    seen = at_a_terminal(fresh, code, **environ, **ON)
+    seen = at_a_terminal(code, **environ, **ON)
     assert "answer its prompt" not in seen
     assert "The keyring did not answer in 2 s" in seen
     assert (reports(sandbox), len(waiting())) == ([], 1)
@@ -425,15 +438,15 @@ def test_a_child_that_is_made_while_locks_are_held_does_not_hang(sandbox, forked
 
 
 def pools():
-    """How a pool starts its processes; of those that import everything anew, one each in the default run."""
+    """How a pool starts its processes; of those that import everything anew, one in the default run."""
     long = pytest.mark.qualification
     if sys.platform == "win32":
         return [("fresh", "spawn", "0"), pytest.param("fresh", "spawn", "1", marks=long)]
     return [
         ("forked", "fork", "0"),
         ("forked", "fork", "1"),
-        ("fresh", "forkserver", "0"),
         ("fresh", "spawn", "1"),
+        pytest.param("fresh", "forkserver", "0", marks=long),
         pytest.param("fresh", "forkserver", "1", marks=long),
         pytest.param("fresh", "spawn", "0", marks=long),
     ]
@@ -452,7 +465,7 @@ def test_what_a_pool_decodes_is_counted_once(sandbox, request, forked, isolated_
         "from multiprocessing import get_context\n"
         "from work_of_a_child import predict, ten\n"
         "predict()\n"
-        f"pool = get_context({method!r}).Pool(2)\n"
+        f"pool = get_context({method!r}).Pool({2 if how == 'forked' else 1})\n"
         "print(sum(pool.map(ten, range(2), chunksize=1)))\n"
         "pool.close()\n"
         "pool.join()\n"

@@ -61,7 +61,7 @@ def test_the_oldest_go_where_there_are_too_many(folder, monkeypatch):
     assert taken(folder) == list(range(80, 100))
 
 
-def test_many_processes_keep_to_the_bound_together(folder, fresh):
+def test_many_processes_keep_to_the_bound_together(folder, forked):
     """Four that are offline, each with more than there is room for."""
     code = (
         "from nimbus_sdk.core.usage_reports import with_usage_report\n"
@@ -71,7 +71,7 @@ def test_many_processes_keep_to_the_bound_together(folder, fresh):
     )
     environ = {"NIMBUS_SDK_USAGE": "1", "NIMBUS_SDK_OFFLINE": "1"}
     with ThreadPoolExecutor(4) as processes:
-        for done in [processes.submit(fresh, code, **environ) for _ in range(4)]:
+        for done in [processes.submit(forked, code, **environ) for _ in range(4)]:
             done.result()
     stored = []
     while some := spool.take(folder):
