@@ -17,6 +17,7 @@ from tests.support.forked import ForkedPython
 from tests.support.raw_server import Ender
 from tests.support.wrong_clock import by_patch, set_off
 
+LONG = pytest.mark.qualification
 DAY = 86_400.0
 MINUTE = 60.0
 EASTERN = "EST5EDT,M3.2.0,M11.1.0"
@@ -51,7 +52,7 @@ def clock_server(wheel_dir: Path) -> Iterator[ForkServer]:
         yield server
 
 
-@pytest.fixture(params=["forked", pytest.param("fresh", marks=pytest.mark.qualification)])
+@pytest.fixture(params=["forked", pytest.param("fresh", marks=LONG)])
 def at(request: pytest.FixtureRequest, isolated_home: Path) -> Run:
     """Runs code in a process whose clock is off by so many seconds."""
 
@@ -76,14 +77,13 @@ def stored(isolated_home: Path, key: str, at: Run) -> str:
 @pytest.mark.parametrize(
     ("seconds", "fault"),
     [
-        (-4 * MINUTE, None),
-        (-6 * MINUTE, "ClockRollbackError"),
-        (-DAY, "ClockRollbackError"),
-        (-20 * 365 * DAY, "ClockRollbackError"),
-        (DAY, None),
-        (40 * 365 * DAY, None),
+        pytest.param(-4 * MINUTE, None, id="4 min back"),
+        pytest.param(-6 * MINUTE, "ClockRollbackError", id="6 min back"),
+        pytest.param(-DAY, "ClockRollbackError", id="1 day back", marks=LONG),
+        pytest.param(-20 * 365 * DAY, "ClockRollbackError", id="20 years back"),
+        pytest.param(DAY, None, id="1 day on", marks=LONG),
+        pytest.param(40 * 365 * DAY, None, id="40 years on"),
     ],
-    ids=["4 min back", "6 min back", "1 day back", "20 years back", "1 day on", "40 years on"],
 )
 def test_a_clock_that_was_set_is_noticed_offline(
     stored: str, at: Run, seconds: float, fault: str | None
@@ -133,7 +133,7 @@ def test_a_session_ends_at_its_expiry_by_this_machines_clock(
     assert at(-DAY, OFFLINE)["fault"] == "ClockRollbackError"
 
 
-@pytest.mark.parametrize("hours", [3, -3])
+@pytest.mark.parametrize("hours", [3, pytest.param(-3, marks=LONG)])
 def test_a_service_three_hours_away_is_believed_and_its_distance_noted(
     isolated_home: Path, key: str, sandbox: Sandbox, at: Run, hours: int
 ) -> None:

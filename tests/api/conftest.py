@@ -1,4 +1,4 @@
-"""Both clients behind one interface, so that each test runs with both."""
+"""Both clients behind one interface, so that a test runs with either."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class AnyClient:
         return kind(**options)  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=["sync", "async"])
+@pytest.fixture
 def any_client(request: pytest.FixtureRequest) -> AnyClient:
-    """Each of the two clients."""
+    """One of the two clients; see ``tests.support.flows``."""
     return AnyClient(request.param)
 
 

@@ -16,12 +16,17 @@ from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.transport import retry
+from tests.support.flows import one_of_both
 from tests.support.raw_server import RawServer, head, serving
 
 SERVICES = ("NimbusOS", "NeuroAI", "Nexus")
 KINDS = ("sync", "async")
-both_kinds = pytest.mark.parametrize("kind", KINDS)
-"""For a test that proves both clients; all others use the blocking one, since the flows are the same."""
+
+
+def either_kind(test: Callable[..., object]) -> Callable[..., object]:
+    """For a test that is worth both clients; all others use the blocking one: the flows are the same."""
+    return pytest.mark.parametrize("kind", one_of_both(test))(test)
+
 
 NIMBUS_OS_KEY = "sk_test_abc123xyz789def456ghi"
 NEUROAI_KEY = "nai_abc123xyz789def456ghi789"
@@ -87,7 +92,7 @@ def no_keys_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def kind() -> str:
-    """The blocking client, unless a test is for ``both_kinds``."""
+    """The blocking client, unless a test is for ``either_kind``."""
     return "sync"
 
 

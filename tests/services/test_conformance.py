@@ -17,7 +17,7 @@ from nimbus_sdk.errors import (
     RateLimitError,
 )
 from nimbus_sdk.transport.flow import Response
-from tests.services.conftest import KEYS, NEUROAI_KEY, NEXUS_KEY, NIMBUS_OS_KEY, both_kinds
+from tests.services.conftest import KEYS, NEUROAI_KEY, NEXUS_KEY, NIMBUS_OS_KEY, either_kind
 
 
 class Spy:
@@ -35,7 +35,7 @@ class Spy:
         """Nothing is open."""
 
 
-@both_kinds
+@either_kind
 def test_nimbus_os_sends_what_its_page_shows(open_client, replies):
     """``GET /orders`` with the key in ``X-API-Key``, and nowhere else."""
     replies.say("200 OK", {"data": []})
@@ -62,7 +62,7 @@ def test_the_nimbus_os_sandbox_is_where_its_page_says():
         ("403 Forbidden", "forbidden", "Insufficient permissions", PermissionDeniedError, 5),
     ],
 )
-@both_kinds
+@either_kind
 def test_nimbus_os_refusals_are_read_whole(
     open_client, replies, status, code, message, kind_of_error, exit_code
 ):
@@ -79,7 +79,7 @@ def test_nimbus_os_refusals_are_read_whole(
     assert "hello@nimbusbci.com" not in str(error)
 
 
-@both_kinds
+@either_kind
 def test_neuroai_sends_the_key_as_a_bearer_token(open_client, replies):
     """``Authorization: Bearer``; the form in the query is never used."""
     replies.say("200 OK", {"valid": True})
@@ -90,7 +90,7 @@ def test_neuroai_sends_the_key_as_a_bearer_token(open_client, replies):
     assert [name for name, value in request.headers.items() if NEUROAI_KEY in value] == ["authorization"]
 
 
-@both_kinds
+@either_kind
 def test_neuroai_has_every_endpoint_of_its_page(open_client, replies):
     """The seven rows of the endpoints summary, method and path."""
     key = {"id": "key_1", "name": "CI"}
@@ -133,7 +133,7 @@ def test_neuroai_has_every_endpoint_of_its_page(open_client, replies):
         ("429 Too Many Requests", "rate_limited", RateLimitError),
     ],
 )
-@both_kinds
+@either_kind
 def test_neuroai_refusals_of_its_page(open_client, replies, status, code, kind_of_error):
     """401, 403, 429 and the expired key of the troubleshooting section."""
     replies.say(status, {"error": {"code": code, "message": "no"}}, "Retry-After: 3600")
@@ -144,7 +144,7 @@ def test_neuroai_refusals_of_its_page(open_client, replies, status, code, kind_o
     assert len(replies.server.requests) == 1
 
 
-@both_kinds
+@either_kind
 def test_nexus_sends_what_its_page_shows(open_client, replies):
     """Method, path, body, ``api-key`` without ``Bearer``, ``X-Request-ID`` and ``X-Client-Version``."""
     replies.say("201 Created", {"threadId": "thr_1", "reply": "Hello yourself"})
@@ -179,7 +179,7 @@ def test_nexus_is_where_its_page_says_and_spells_its_headers():
         (403, "Insufficient permissions", "Forbidden", PermissionDeniedError),
     ],
 )
-@both_kinds
+@either_kind
 def test_nexus_refusals_are_read_whole(open_client, replies, status, message, error, kind_of_error):
     """``statusCode``, ``message`` and ``error``; the request id is the one that was sent."""
     replies.say(f"{status} {error}", {"statusCode": status, "message": message, "error": error})
@@ -191,7 +191,7 @@ def test_nexus_refusals_are_read_whole(open_client, replies, status, message, er
     assert caught.value.request_id == "req-mine"
 
 
-@both_kinds
+@either_kind
 def test_every_call_has_a_request_id_of_its_own(service, open_client, replies):
     """A new one each time; the caller's where one is given; the same one when a request is sent again."""
     replies.say("429 Too Many Requests", {}, "Retry-After: 0")
@@ -247,7 +247,7 @@ def test_a_path_that_leaves_the_base_url_is_refused(service, open_client, replie
     assert replies.server.connections == 0
 
 
-@both_kinds
+@either_kind
 def test_requests_are_sent_as_they_are_meant(service, open_client, replies):
     """Any method, a query with plain values, any JSON; empty responses are None."""
     replies.say("200 OK", [1, {"a": None}])

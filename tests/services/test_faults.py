@@ -23,7 +23,7 @@ from nimbus_sdk.errors import (
     ResponseFormatError,
     ServerError,
 )
-from tests.services.conftest import ENDPOINT, KEYS, SERVICES, ask, base_of, both_kinds, key_for
+from tests.services.conftest import ENDPOINT, KEYS, SERVICES, ask, base_of, either_kind, key_for
 from tests.support.evidence import everything_in, strangers_in
 from tests.support.raw_server import head, saying, serving
 
@@ -83,7 +83,7 @@ def test_every_fault_is_an_error_of_the_sdk(service, open_client, box, fault, ex
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"reset": "after_work"}, {"truncate": 3}])
-@both_kinds
+@either_kind
 def test_what_may_happen_twice_is_tried_again(service, open_client, box, fault):
     """A read is repeated; a thread, which would be created twice, is not."""
     box.fault(ENDPOINT[service], **fault)
@@ -97,7 +97,7 @@ def test_what_may_happen_twice_is_tried_again(service, open_client, box, fault):
         assert len(box.journal()) == 2
 
 
-@both_kinds
+@either_kind
 def test_a_short_wait_that_is_asked_for_is_waited(service, open_client, box):
     """429 means that nothing was done, so that every call may be sent again."""
     box.fault(ENDPOINT[service], status=429, headers={"Retry-After": "0"})
@@ -105,7 +105,7 @@ def test_a_short_wait_that_is_asked_for_is_waited(service, open_client, box):
     assert [exchange.status for exchange in box.journal()] == [429, 201 if service == "Nexus" else 200]
 
 
-@both_kinds
+@either_kind
 def test_a_slow_response_ends_with_the_timeout(service, open_client, box):
     """The whole call ends within the client's own timeout."""
     box.fault(ENDPOINT[service], delay=5.0)
@@ -113,7 +113,7 @@ def test_a_slow_response_ends_with_the_timeout(service, open_client, box):
         ask(open_client(service, key_for(box, service), base_url=base_of(box, service), timeout=0.3), service)
 
 
-@both_kinds
+@either_kind
 def test_a_server_that_is_not_there_is_reported(service, open_client):
     """A refused connection names the host; nothing was sent, and the error knows it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -124,7 +124,7 @@ def test_a_server_that_is_not_there_is_reported(service, open_client):
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Again", "308 For Ever"])
-@both_kinds
+@either_kind
 def test_no_key_follows_a_redirect_to_another_host(service, open_client, status):
     """The other host sees no connection at all, so no key, no header, no body."""
     with serving(saying(b"{}")) as elsewhere:
@@ -219,7 +219,7 @@ def test_many_calls_at_once_on_one_client(service, box, calls):
     assert len({exchange.request_id for exchange in box.journal()}) == calls
 
 
-@both_kinds
+@either_kind
 def test_an_unfinished_head_is_no_response(service, open_client):
     """A server that stops in the middle of its headers has not answered."""
 

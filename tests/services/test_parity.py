@@ -9,7 +9,7 @@ import pytest
 
 from nimbus_sdk import services
 from nimbus_sdk.errors import MissingKeyError
-from tests.services.conftest import KEYS, SERVICES, base_of, both_kinds, key_for
+from tests.services.conftest import KEYS, KINDS, SERVICES, base_of, key_for
 
 NOT_FLOWS = {"list_keys", "require_permission", "__init__", "close", "__enter__", "__exit__"}
 BY_KIND = {"close": "aclose", "__enter__": "__aenter__", "__exit__": "__aexit__"}
@@ -103,7 +103,7 @@ RESULTS = {
 }
 
 
-@both_kinds
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_method_does_the_same_in_both_clients(service, open_client, box):
     """One script over all methods: the same results from the blocking client and the awaitable one."""
     client = open_client(service, key_for(box, service), base_url=base_of(box, service))

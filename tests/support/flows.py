@@ -54,15 +54,19 @@ class Sdk:
         return lambda *given, **named: asyncio.run(main(*given, **named))
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Test the blocking or the awaitable functions by default, each with about half of the tests.
+def one_of_both(test: Callable[..., object]) -> list[object]:
+    """The blocking or the awaitable kind by default, each for about half of the tests.
 
     They share one definition of what they do; the long run takes every test with both.
     """
-    if "sdk" in metafunc.fixturenames:
-        kinds = ["sync", "async"] if crc32(metafunc.function.__name__.encode()) % 2 else ["async", "sync"]
-        other = pytest.param(kinds[1], marks=pytest.mark.qualification)
-        metafunc.parametrize("sdk", [kinds[0], other], indirect=True)
+    kinds = ["sync", "async"] if crc32(test.__name__.encode()) % 2 else ["async", "sync"]
+    return [kinds[0], pytest.param(kinds[1], marks=pytest.mark.qualification)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each test one kind of functions, or of client."""
+    for fixture in {"sdk", "any_client"} & set(metafunc.fixturenames):
+        metafunc.parametrize(fixture, one_of_both(metafunc.function), indirect=True)
 
 
 @pytest.fixture

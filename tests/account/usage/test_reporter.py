@@ -176,7 +176,7 @@ def test_an_error_is_reported_by_its_class_alone(monkeypatch):
 def test_no_event_is_lost_where_a_program_ends(sandbox, fresh, forked, exit_seconds, answer_seconds):
     """At whatever moment: each event was counted or is on the disk, and none is both."""
     sandbox.fault("analytics", delay=answer_seconds, times=None)
-    for number, run in enumerate((fresh, forked, forked)):
+    for number, run in enumerate((fresh if exit_seconds else forked, forked, forked)):
         pause = f"time.sleep({number / 4})\n"
         run(f"{PREDICT}usage.EXIT_SECONDS = {exit_seconds}\npredict()\npredict()\n{pause}", **ON)
         assert counted(sandbox)[0] + len(waiting()) == 2 * (number + 1)

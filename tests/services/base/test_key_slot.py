@@ -23,7 +23,7 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.nexus.client import NEXUS
-from tests.services.conftest import KEYS, NIMBUS_OS_KEY, VARIABLES, ask, both_kinds
+from tests.services.conftest import KEYS, NIMBUS_OS_KEY, VARIABLES, ask, either_kind
 from tests.support.evidence import everything_in
 
 OTHER = {
@@ -103,7 +103,7 @@ def test_no_text_is_no_key():
 
 
 @pytest.mark.parametrize("place", ["argument", "environment", "dotenv", "store"])
-@both_kinds
+@either_kind
 def test_the_key_comes_from_the_first_place_that_has_one(
     service, place, open_client, replies, monkeypatch, isolated_home
 ):
@@ -267,7 +267,7 @@ def test_profiles_services_and_environments_have_separate_keys(open_client, repl
     assert carried(replies, "NimbusOS") == "sk_production_lab_0123456789"
 
 
-@both_kinds
+@either_kind
 def test_saving_a_key_leaves_the_previous_one_stored(service, open_client, replies):
     """Saving another key loses none: restoring brings the first one back, and again the second."""
     replies.say("200 OK", {"valid": True})
@@ -376,7 +376,7 @@ def test_what_asks_no_service_needs_no_base_url(service, given, open_client, rep
         client("restore_key")
 
 
-@both_kinds
+@either_kind
 def test_a_forgotten_key_leaves_no_earlier_one_behind(service, open_client, replies, paths):
     """Whoever forgets the stored key wants none to be left here; what others stored stays."""
     replies.say("200 OK", {"valid": True})
@@ -392,7 +392,7 @@ def test_a_forgotten_key_leaves_no_earlier_one_behind(service, open_client, repl
         client("restore_key")
 
 
-@both_kinds
+@either_kind
 def test_offline_nothing_is_sent(service, open_client, replies, monkeypatch):
     """Offline mode applies to the further services as well."""
     replies.say("200 OK", {})

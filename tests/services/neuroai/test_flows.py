@@ -29,7 +29,7 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.services import KEEP, KeyType, Permission, RateLimit, Role
 from nimbus_sdk.services.neuroai.models import KeyInfo
 from nimbus_sdk.storage.lock import Lock
-from tests.services.conftest import NEUROAI_KEY, both_kinds
+from tests.services.conftest import NEUROAI_KEY, either_kind
 from tests.support.evidence import everything_in
 from tests.support.raw_server import head, serving
 
@@ -49,7 +49,7 @@ def posts(box) -> int:
     )
 
 
-@both_kinds
+@either_kind
 def test_the_whole_life_of_a_key(client, open_client, box):
     """Create, verify, get, update, rotate, delete: each step shows in the next."""
     expires = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
@@ -89,7 +89,7 @@ def test_the_whole_life_of_a_key(client, open_client, box):
         client("get_key", made.id)
 
 
-@both_kinds
+@either_kind
 def test_a_list_is_fetched_page_by_page(client, box):
     """Every key once, and no page before it is asked for."""
     for number in range(7):
@@ -127,7 +127,7 @@ def test_a_secret_is_masked_with_a_notice(client):
         pickle.dumps(issued)
 
 
-@both_kinds
+@either_kind
 def test_save_puts_the_secret_straight_into_the_store(client, open_client, box, paths):
     """The next client needs no key; the previous one stays stored."""
     client("save_key")
@@ -187,7 +187,7 @@ def test_refusals_keep_their_class(open_client, box):
 
 
 @pytest.mark.parametrize("fault", [{"reset": "after_work"}, {"reset": "after_head"}, {"truncate": 5}])
-@both_kinds
+@either_kind
 def test_a_key_whose_response_was_lost_is_found_and_not_made_twice(client, box, fault):
     """One request, one key; the error names it, and rotating it gives a secret."""
     box.fault("neuroai_keys", **fault)
@@ -254,7 +254,7 @@ def test_an_older_key_of_the_same_name_is_not_taken_for_the_lost_one(open_client
     assert [request.line.split()[0] for request in replies.server.requests] == ["POST", "GET", "POST"]
 
 
-@both_kinds
+@either_kind
 def test_after_a_timeout_nothing_is_sent_again(open_client):
     """The service may still be at work: an empty list proves nothing then."""
     release = threading.Event()
@@ -290,7 +290,7 @@ def test_a_request_that_was_never_sent_is_no_lost_response(open_client):
 
 
 @pytest.mark.parametrize("fault", [{"reset": "after_work"}, {"status": 500}])
-@both_kinds
+@either_kind
 def test_a_lost_rotation_is_done_once_more(client, open_client, box, fault):
     """The secret that was lost dies with the second rotation; the one that is handed over works."""
     made = client("create_key", f"rotated {fault}", role="Viewer").info
@@ -396,7 +396,7 @@ def test_of_many_scheduled_rotations_one_rotates(box):
         assert last.verify().key.id == own.id
 
 
-@both_kinds
+@either_kind
 def test_a_lock_that_is_never_released_is_reported(client, paths, monkeypatch):
     """Half a minute of patience, no more."""
     from nimbus_sdk.services.neuroai import flows
@@ -408,7 +408,7 @@ def test_a_lock_that_is_never_released_is_reported(client, paths, monkeypatch):
             client("rotate_if_older_than")
 
 
-@both_kinds
+@either_kind
 def test_a_delete_whose_response_was_lost_has_deleted(client, box):
     """The repeat finds nothing, which is what was wanted; a key that never was is an error."""
     made = client("create_key", "doomed", role="Viewer").info

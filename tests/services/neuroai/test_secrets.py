@@ -22,7 +22,7 @@ from nimbus_sdk.services.base import key_slot
 from nimbus_sdk.services.neuroai.models import IssuedKey, RateLimit, Role
 from nimbus_sdk.transport import threads
 from nimbus_sdk.transport.flow import Response
-from tests.services.conftest import NEUROAI_KEY, both_kinds
+from tests.services.conftest import NEUROAI_KEY, either_kind
 
 SECRET = "nai_secret0secret0secret0secret"
 OWN = {"valid": True, "key": {"id": "key_own", "name": "own", "created_at": "2020-01-01T00:00:00Z"}}
@@ -79,7 +79,7 @@ def test_a_key_without_an_id_says_so(open_client, replies):
     assert open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI").info.id == ""
 
 
-@both_kinds
+@either_kind
 def test_ctrl_c_while_a_secret_is_stored_returns_the_secret(open_client, box, monkeypatch):
     """The old one is invalid: an interrupted call returns the new one, and says that it is not stored."""
     open_client("NeuroAI", box.new_neuroai_key(), base_url=box.neuroai_url)("save_key")

@@ -13,7 +13,7 @@ import pytest
 from nimbus_sdk import services
 from nimbus_sdk.errors import InvalidKeyFormatError, KeyExpiredError, PermissionDeniedError
 from nimbus_sdk.services import UnverifiedClaims
-from tests.services.conftest import NEXUS_KEY, both_kinds
+from tests.services.conftest import NEXUS_KEY, either_kind
 from tests.support.evidence import everything_in
 
 DOCUMENTED = {
@@ -92,7 +92,7 @@ def test_a_token_in_which_nothing_can_be_read_is_refused_before_any_call(open_cl
     assert replies.server.connections == 0
 
 
-@both_kinds
+@either_kind
 def test_an_expired_key_is_refused_before_the_call(open_client, replies):
     """The moment is named, and that the clocks were not compared yet; nothing is sent."""
     client = open_client("Nexus", signed(DOCUMENTED), base_url=replies.url)
@@ -106,7 +106,7 @@ def test_an_expired_key_is_refused_before_the_call(open_client, replies):
     assert replies.server.connections == 0
 
 
-@both_kinds
+@either_kind
 def test_a_permission_that_is_not_claimed_stops_early(open_client, box):
     """Locally, with what the key does claim; one that is claimed is still the service's to decide."""
     reader = open_client("Nexus", box.new_nexus_key(permissions=["read"]), base_url=box.nexus_url)
@@ -130,7 +130,7 @@ def test_the_documents_other_form_of_a_key_is_used_and_has_no_claims(open_client
             read()
 
 
-@both_kinds
+@either_kind
 def test_the_claims_of_a_stored_key_can_be_read(open_client, replies):
     """With no call made yet, the key is looked for where it is."""
     key = signed({**DOCUMENTED, "exp": int(time.time()) + 60})

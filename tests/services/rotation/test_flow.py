@@ -22,7 +22,7 @@ from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.rotation import flow
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.lock import Lock
-from tests.services.conftest import AnyClient, both_kinds
+from tests.services.conftest import AnyClient, either_kind
 from tests.support.evidence import everything_in
 
 
@@ -60,7 +60,7 @@ def stored(paths):
     return read
 
 
-@both_kinds
+@either_kind
 def test_a_rotation_from_start_to_end(client, box, old, new, stored):
     """Stored, tried, switched, confirmed; the last line says to revoke the old key in the portal."""
     box.clear_journal()
@@ -116,7 +116,7 @@ def test_a_key_that_may_not_read_the_probe_can_be_tried_on_another(client, box, 
     assert stored()["now"] == old
 
 
-@both_kinds
+@either_kind
 def test_undo_brings_the_old_key_back(client, old, new, stored):
     """As long as nothing was confirmed, the way back is one step."""
     client("rotate_key", new)
@@ -376,7 +376,7 @@ def test_a_damaged_record_is_reported_and_costs_no_key(client, new, paths, store
     assert client("rotate_key", new).step == "switched"
 
 
-@both_kinds
+@either_kind
 def test_only_one_process_changes_keys(client, new, paths, monkeypatch):
     """The second waits for a moment, raises, and does nothing; storing and forgetting wait likewise."""
     monkeypatch.setattr(flow, "_LOCK_SECONDS", 0.003)
