@@ -20,12 +20,8 @@ PROGRAM = "nimbus-sdk"
 INTERRUPTED = 130
 """128 and the number of SIGINT, as in shells."""
 
-OUTPUT_CLOSED = 1
-"""As Python's documentation advises for a closed output."""
-
+# A pipe that nobody reads from any more, and a terminal that was closed.
 _OUTPUT_CLOSED = (errno.EPIPE, errno.EIO)
-"""A pipe that nobody reads from any more, and a terminal that was closed."""
-
 _KEY_PREFIX = "nbci_"
 _EXTRA_ARGUMENT = "Got unexpected extra argument"
 _KEY_HINT = (
@@ -47,15 +43,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     _replace_unencodable_characters()
     try:
+        status = 0
         # Programs ask for the version to see whether the SDK is installed: nothing else is loaded for it.
-        status = _print_version() if given == ["--version"] else _run(given or ["--help"])
+        if given == ["--version"]:
+            sys.stdout.write(f"{PROGRAM} {__version__}\n")
+        else:
+            status = _run(given or ["--help"])
         sys.stdout.flush()
     except OSError as error:
         if error.errno not in _OUTPUT_CLOSED:
             raise
         # The interpreter would fail at the end to write what is still buffered.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = OUTPUT_CLOSED
+        # As Python's documentation advises for a closed output.
+        status = 1
     sys.exit(status)
 
 
@@ -86,10 +87,12 @@ def _report_usage_error(error: typer.BadParameter, given: list[str], *, as_json:
     from nimbus_sdk.cli.ui import error_output
     from nimbus_sdk.transport.redaction import mask_keys, mask_long_words
 
-    command = error.ctx.command_path if error.ctx is not None else PROGRAM
+    command, options = PROGRAM, set()
+    if error.ctx is not None:
+        command, options = error.ctx.command_path, {each.name for each in error.ctx.command.params}
     message = mask_long_words(error.format_message())
     has_key = any(_KEY_PREFIX in argument or mask_keys(argument) != argument for argument in given)
-    if message.startswith(_EXTRA_ARGUMENT) and _reads_key(error):
+    if message.startswith(_EXTRA_ARGUMENT) and "key_stdin" in options:
         # An argument of a command that reads a key is probably a key, whatever it looks like.
         message, has_key = f"{_EXTRA_ARGUMENT}; it is not repeated here.", True
     report = error_output.ErrorReport(
@@ -100,15 +103,6 @@ def _report_usage_error(error: typer.BadParameter, given: list[str], *, as_json:
     )
     error_output.print_report(report, as_json=as_json)
     return error.exit_code
-
-
-def _reads_key(error: typer.BadParameter) -> bool:
-    return error.ctx is not None and any(option.name == "key_stdin" for option in error.ctx.command.params)
-
-
-def _print_version() -> int:
-    sys.stdout.write(f"{PROGRAM} {__version__}\n")
-    return 0
 
 
 def _replace_unencodable_characters() -> None:

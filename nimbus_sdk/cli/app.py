@@ -20,7 +20,7 @@ from nimbus_sdk.cli.commands import (
     status,
     stream,
 )
-from nimbus_sdk.cli.demo import command as demo
+from nimbus_sdk.cli.demo.run import demo
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.groups import Group, show_whole_summaries
 from nimbus_sdk.cli.ui.options import flag
@@ -75,7 +75,7 @@ for function in (
     account.logout,
     account.revoke,
     stream.stream,
-    demo.demo,
+    demo,
 ):
     app.command()(function)
 for module in (core, bundle, nimbus_os, neuroai, nexus, audit, sandbox):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
-    from ipywidgets import HTML, Button, Password, VBox, Widget
+    from ipywidgets import Button, Widget
 
     from nimbus_sdk.display.terminal import Ask
 
@@ -44,7 +44,7 @@ def notebook_prompt(label: str, introduction: str, button: str, prompt: Ask) -> 
         if place is None:
             place = display(HTML(""), display_id=True)
             if _gets_past_cells(place):
-                form = _make_form(label, introduction, button)
+                form = _Form(label, introduction, button)
                 place.update(form.box)
         if form is not None:
             return form.ask(problem)
@@ -57,18 +57,24 @@ def notebook_prompt(label: str, introduction: str, button: str, prompt: Ask) -> 
         if place is not None:
             place.update(HTML(""))
         if form is not None:
-            form.close()
+            _close([*form.box.children, form.box])
 
 
 class _Form:
     """The widgets, and the queue in which their thread puts what was typed."""
 
-    def __init__(self, box: VBox, status: HTML, field: Password, button: Button) -> None:
-        self.box, self._status, self._field, self._button = box, status, field, button
+    def __init__(self, label: str, introduction: str, button: str) -> None:
+        from ipywidgets import HTML, Button, Password, VBox
+
+        # With each letter, the field would send another part of the secret.
+        self._field = Password(placeholder=label, continuous_update=False, layout={"width": "32em"})
+        self._button = Button(description=button, button_style="primary")
+        self._status, text = HTML(), HTML(f"<div>{escape(introduction)}</div>")
+        self.box = VBox([text, self._field, self._button, self._status])
         self._answers: SimpleQueue[str] = SimpleQueue()
         self._taken_at = -math.inf
-        field.observe(self._take, "value")
-        button.on_click(self._press)
+        self._field.observe(self._take, "value")
+        self._button.on_click(self._press)
 
     def ask(self, problem: str) -> str:
         self._status.value = _problem_html(problem)
@@ -85,9 +91,6 @@ class _Form:
                 return answer
             self._status.value = _problem_html("The field is empty.")
 
-    def close(self) -> None:
-        _close([*self.box.children, self.box])
-
     def _take(self, change: dict[str, object]) -> None:
         if change["new"]:
             self._field.value = ""
@@ -102,17 +105,6 @@ class _Form:
     def _set_disabled(self, value: bool) -> None:
         self._field.disabled = self._button.disabled = value
         _send_past_cells([self._field, self._button])
-
-
-def _make_form(label: str, introduction: str, button: str) -> _Form:
-    from ipywidgets import HTML, Button, Password, VBox
-
-    # With each letter, the field would send another part of the secret.
-    field = Password(placeholder=label, continuous_update=False, layout={"width": "32em"})
-    click = Button(description=button, button_style="primary")
-    status = HTML()
-    text = HTML(f"<div>{escape(introduction)}</div>")
-    return _Form(VBox([text, field, click, status]), status, field, click)
 
 
 def _gets_past_cells(place: DisplayHandle) -> bool:

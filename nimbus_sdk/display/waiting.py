@@ -109,7 +109,6 @@ def run_with_timeout(
         job: The job.
         seconds: The time limit.
         notice: Printed to standard error if the job still runs after ``notice_after`` seconds.
-        notice_after: None prints no notice.
         discard: Receives the result of a job that was abandoned and ends nevertheless, in its thread.
 
     Raises:

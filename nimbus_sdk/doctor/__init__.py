@@ -38,22 +38,20 @@ def _diagnose(*, profile: str | None = None, offline_for: timedelta | None = Non
         ConfigurationError: A setting is invalid, so nothing can be checked.
     """
     settings = Settings.load(profile=profile)
-    return settings, diagnose_flow(settings, offline_for)
+    return settings, _diagnose_flow(settings, offline_for)
 
 
 diagnose, diagnose_async = make_pair(_diagnose)
 
 
-def diagnose_flow(settings: Settings, offline_for: timedelta | None) -> Flow[Diagnosis]:
-    """Run every check, as a flow."""
-    paths = settings.paths
+def _diagnose_flow(settings: Settings, offline_for: timedelta | None) -> Flow[Diagnosis]:
     # First: reading a key or a session makes its file private and sets a damaged one aside.
-    permissions = yield from run_blocking(lambda: tuple(local_checks.check_permissions(paths)))
+    permissions = yield from run_blocking(lambda: list(local_checks.check_permissions(settings.paths)))
     session, error = yield from run_blocking(lambda: find_session(settings))
-    offline_time: tuple[Finding, ...] = ()
+    offline_time: list[Finding] = []
     if offline_for is not None:
         finding, renewal_tried = yield from _check_offline_time(settings, session, offline_for)
-        offline_time = (finding,)
+        offline_time.append(finding)
         if renewal_tried:
             renewed, renewed_error = yield from run_blocking(lambda: find_session(settings))
             # Without a session before and after, the first error says best what is wrong.
@@ -61,16 +59,11 @@ def diagnose_flow(settings: Settings, offline_for: timedelta | None) -> Flow[Dia
                 session, error = renewed, renewed_error
     installation = yield from run_blocking(lambda: check_installation(profile=settings.profile))
     usable = bool(installation) and session is not None
-    findings = [
-        local_checks.check_core(installation),
-        local_checks.check_session(session, error),
-        *offline_time,
-    ]
-    findings.append((yield from run_blocking(lambda: local_checks.check_key(settings))))
-    findings.append((yield from run_blocking(lambda: local_checks.check_keyring(settings))))
-    findings.extend((yield from run_blocking(lambda: tuple(local_checks.check_folders(paths, usable)))))
-    findings.extend(permissions)
-    findings.extend((yield from check_network(settings, usable)))
+    findings = [local_checks.check_core(installation), local_checks.check_session(session, error)]
+    findings += offline_time
+    findings += yield from run_blocking(lambda: local_checks.check_stores(settings, usable))
+    findings += permissions
+    findings += yield from check_network(settings, usable)
     return Diagnosis(tuple(findings), usable, None if session is None else session.expires_at)
 
 

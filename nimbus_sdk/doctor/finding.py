@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Literal, TypeAlias
 
 from nimbus_sdk.errors.printable import printable_texts
 
-if TYPE_CHECKING:
-    from typing import Literal
-
-    Verdict = Literal["ok", "warning", "fault", "skipped"]
+Verdict: TypeAlias = Literal["ok", "warning", "fault", "skipped"]
 
 _COLUMNS = ("check", "verdict", "result and fix")
 
@@ -67,21 +64,18 @@ class Diagnosis:
         return tables.table_html("Nimbus diagnosis", _COLUMNS, self._rows())
 
     def _rows(self) -> list[tuple[str, ...]]:
-        return [(one.check, one.verdict, _sentence(one)) for one in self.findings]
+        rows: list[tuple[str, ...]] = []
+        for each in self.findings:
+            text = f"{each.cause.removesuffix('.')}. {each.fix}" if each.fix else each.cause
+            rows.append((each.check, each.verdict, text))
+        return rows
 
     def to_dict(self) -> dict[str, object]:
         """Return the diagnosis as plain values, for JSON."""
+        findings = [asdict(finding) for finding in self.findings]
         until = None if self.offline_until is None else self.offline_until.isoformat()
-        return {
-            "healthy": bool(self),
-            "usable_offline": self.usable_offline,
-            "offline_until": until,
-            "findings": [asdict(finding) for finding in self.findings],
-        }
-
-
-def _sentence(finding: Finding) -> str:
-    return f"{finding.cause.removesuffix('.')}. {finding.fix}" if finding.fix else finding.cause
+        state = {"healthy": bool(self), "usable_offline": self.usable_offline, "offline_until": until}
+        return {**state, "findings": findings}
 
 
 def ok(check: str, cause: str) -> Finding:

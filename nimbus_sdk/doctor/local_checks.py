@@ -41,7 +41,16 @@ def check_session(session: SessionRecord | None, error: NimbusError | None) -> F
     return ok("session", f"{session.license_type}, valid until {end}, confirmed {format_span(age)} ago")
 
 
-def check_key(settings: Settings) -> Finding:
+def check_stores(settings: Settings, usable_offline: bool) -> list[Finding]:
+    """Check the key, the keyring, and that every folder can be written and has space."""
+    findings = [_check_key(settings), _check_keyring(settings)]
+    for name in ("config", "data", "state", "cache"):
+        path = getattr(settings.paths, name)
+        findings.append(_check_folder(f"folder {name}", path, fatal=not usable_offline))
+    return findings
+
+
+def _check_key(settings: Settings) -> Finding:
     """Check that there is a key for the next renewal; an offline start needs none."""
     resolution = key_lookup.explain(settings)
     winner = resolution.winner
@@ -62,7 +71,7 @@ def check_key(settings: Settings) -> Finding:
     return ok("key", f"{cause}; not used, because this one comes first: {shadowed}" if shadowed else cause)
 
 
-def check_keyring(settings: Settings) -> Finding:
+def _check_keyring(settings: Settings) -> Finding:
     """Check which credential store works, and whether the keyring is left alone for now."""
     try:
         choice = choose_store(settings)
@@ -79,12 +88,6 @@ def check_keyring(settings: Settings) -> Finding:
         )
         return problem("keyring", choice.reason, fix, fatal=False)
     return ok("keyring", choice.reason)
-
-
-def check_folders(paths: Paths, usable_offline: bool) -> Iterator[Finding]:
-    """Check that every folder can be written and has space."""
-    for name in ("config", "data", "state", "cache"):
-        yield _check_folder(f"folder {name}", getattr(paths, name), fatal=not usable_offline)
 
 
 def _check_folder(check: str, path: str, *, fatal: bool) -> Finding:

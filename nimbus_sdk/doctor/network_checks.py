@@ -193,23 +193,20 @@ def _check_api(host: _Host) -> Flow[tuple[Finding, ...]]:
     certificate, stranger = yield from run_blocking(lambda: _check_tls(host))
     if stranger is not None:
         return certificate, stranger
-    return certificate, *(yield from _ask_api(host))
-
-
-def _ask_api(host: _Host) -> Flow[tuple[Finding, ...]]:
     try:
         response = yield from send(_request("health", f"{host.url}{host.path}", host))
         response.json()
     except (ResponseFormatError, ApiError) as error:
         if isinstance(error, ApiError) and error.status is not None and error.status >= 500:
-            return (host.problem(error.message, error.hint),)
-        return (host.problem(error.message, _LOG_IN, "captive portal"),)
+            return certificate, host.problem(error.message, error.hint)
+        return certificate, host.problem(error.message, _LOG_IN, "captive portal")
     except NimbusError as error:
-        return (host.problem(error.message, error.hint),)
+        return certificate, host.problem(error.message, error.hint)
     if response.status == 200:
-        return ok("api", "it answers"), _check_clock(response)
+        return certificate, ok("api", "it answers"), _check_clock(response)
     cause = f"it answers with status {response.status}"
-    return problem("api", cause, "Try again in a few minutes.", fatal=False), _check_clock(response)
+    api = problem("api", cause, "Try again in a few minutes.", fatal=False)
+    return certificate, api, _check_clock(response)
 
 
 def _check_clock(response: Response) -> Finding:

@@ -68,7 +68,8 @@ def models(
         return
     listed = [_facts(model, license_type) for model in found]
     if name is not None:
-        _show_model(listed[0], as_json=as_json)
+        rows = [(field, value) for field, value in listed[0].items() if field != "metadata"]
+        output.show_fields(listed[0], [*rows, *found[0].metadata.items()], as_json=as_json)
     elif listed or as_json:
         table = [[model[field] for field in _COLUMNS.values()] for model in listed]
         values = {"models": listed, "total": len(listed), "note": None}
@@ -89,13 +90,6 @@ def _request_models(
     if name is not None:
         return [nimbus_sdk.get_model_info(name, profile=profile)]
     return nimbus_sdk.list_available_models(paradigm, model_type, profile=profile)
-
-
-def _show_model(model: dict[str, object], *, as_json: bool) -> None:
-    metadata = model["metadata"]
-    rows = [(field, value) for field, value in model.items() if field != "metadata"]
-    rows += metadata.items() if isinstance(metadata, dict) else ()
-    output.show_fields(model, rows, as_json=as_json)
 
 
 def _show_local(name: str | None, error: NimbusConnectionError, *, as_json: bool) -> None:

@@ -164,7 +164,14 @@ def create(
       nimbus-sdk sandbox keys create --db sandbox.db --tier free
       nimbus-sdk sandbox keys create --url http://127.0.0.1:8123 --used 49999
     """
-    key = _find_keys(db, url).create_key(tier, kind=kind, expires_at=_parse_time(expires_at), used=used)
+    found = _find_keys(db, url)
+    try:
+        expiry = None if expires_at is None else datetime.fromisoformat(expires_at)
+    except ValueError:
+        raise ConfigurationError(
+            f"{expires_at!r} is not a time.", hint="Use ISO 8601, such as 2027-01-31T00:00Z."
+        ) from None
+    key = found.create_key(tier, kind=kind, expires_at=expiry, used=used)
     output.show_lines({"key": key}, key, as_json=as_json)
 
 
@@ -275,14 +282,3 @@ def _row(key: Mapping[str, object]) -> list[object]:
     usage = f"{format_value(used)} of {format_value(format_quota(limit if isinstance(limit, int) else None))}"
     times = (output.to_moment(key.get(name)) for name in ("expires_at", "revoked_at"))
     return [key.get("fingerprint"), key.get("key"), key.get("license_type"), usage, *times]
-
-
-def _parse_time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(
-            f"{text!r} is not a time.", hint="Use ISO 8601, such as 2027-01-31T00:00Z."
-        ) from None

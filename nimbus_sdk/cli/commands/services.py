@@ -39,10 +39,7 @@ class ServiceCommands:
     ) -> Callable[[Callable[..., None]], Callable[..., None]]:
         """Add a function as a command; its first arguments are an open client and ``as_json``.
 
-        Args:
-            group: The group of commands.
-            name: Name of the command; that of the function if omitted.
-            further: Further arguments of the client; the timeout, unless the command needs no network.
+        ``further`` are further arguments of the client: the timeout, unless the command needs no network.
         """
 
         def add(function: Callable[..., None]) -> Callable[..., None]:

@@ -1,4 +1,4 @@
-"""The demo, step by step: three child processes, one temporary folder, and the checks."""
+"""``nimbus-sdk demo``: an install and offline decoding, without an account, in child processes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
+
+import typer
 
 from nimbus_sdk.cli.demo.sandbox_process import SandboxProcess
-from nimbus_sdk.cli.ui.output import format_assignments
+from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.options import Json, flag
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE, JournalEntry
 from nimbus_sdk.cli.ui.signals import exit_on_signals
 from nimbus_sdk.config.keys import ApiKey
@@ -33,8 +36,39 @@ _RESULT = (
     "{trials} simulated trials: accuracy {accuracy:.1%} (chance {chance:.0%}), "
     "confidence {mean_confidence:.2f}"
 )
+Say: TypeAlias = Callable[..., None]
 Request: TypeAlias = tuple[str, list[int | None]]
 """An endpoint and the statuses of its answers: two if there was a redirect."""
+
+
+def demo(
+    keep: Annotated[bool, flag("--keep", "Leave the sandbox running and print how to use it.")] = False,
+    verbose: Annotated[bool, flag("--verbose", "Print every step and every check.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Install a core and decode with it offline, all on this machine.
+
+    Needs no account and no internet: a sandbox replaces the service, recordings and model are simulated.
+    Your own profile is not touched: everything is in a temporary folder, which is removed at the end.
+    Exits with 0 only if every check passed.
+
+    JSON: ok, simulated, seconds, checks [{check, ok, detail}], sandbox {api_url, key_masked, stopped},
+    install {exit_code, version, requests [{endpoint, statuses}]},
+    decoding (what the offline process printed, or null), left_running {pid, folder, environment} or null
+
+    \b
+    Examples:
+      nimbus-sdk demo
+      nimbus-sdk demo --verbose
+      nimbus-sdk demo --keep
+    """
+    say: Say = output.print_text if verbose and not as_json else lambda *_: None
+    report = Demo(say, keep=keep).run()
+    output.show_text(report, *([] if verbose else summarize(report)), as_json=as_json)
+    if not as_json:
+        output.print_lines(*_explain_use(report))
+    if not report["ok"]:
+        raise typer.Exit(1)
 
 
 class Check(NamedTuple):
@@ -46,29 +80,29 @@ class Check(NamedTuple):
 
 
 class Demo:
-    """One run of the demo.
+    """One run of the demo; ``say`` prints lines step by step, ``keep`` leaves the sandbox and its folder.
 
-    Args:
-        say: Prints lines of text; called step by step.
-        keep: Leave the sandbox running, and its folder in place.
+    Raises:
+        SandboxUnavailableError: The ``sandbox`` extra is not installed.
+        ConfigurationError: There is no interpreter to start.
     """
 
-    def __init__(self, say: Callable[..., None], *, keep: bool) -> None:
+    def __init__(self, say: Say, *, keep: bool) -> None:
+        _require_sandbox_extra()
+        python = find_interpreter()
+        if python is None:
+            raise ConfigurationError(
+                "The demo starts processes of its own, and this program embeds Python.",
+                hint="Run it with an ordinary Python.",
+            )
+        self._python = python
         self._say, self._keep = say, keep
         self._environ: dict[str, str] = {}
-        self._python = ""
         self._checks: list[Check] = []
         self._report: dict[str, Any] = dict.fromkeys(("sandbox", "install", "decoding", "left_running"))
 
     def run(self) -> dict[str, Any]:
-        """Run every step, clean up however they end, and return the report for JSON.
-
-        Raises:
-            SandboxUnavailableError: The ``sandbox`` extra is not installed.
-            ConfigurationError: There is no interpreter to start, or the sandbox does not start.
-        """
-        _require_sandbox_extra()
-        self._python = _require_interpreter()
+        """Run every step, clean up however they end, and return the report for JSON."""
         began = time.perf_counter()
         with exit_on_signals(), ExitStack() as cleanup:
             folder = Path(tempfile.mkdtemp(prefix="nimbus-demo-"))
@@ -76,11 +110,10 @@ class Demo:
             self._run_steps(folder, cleanup)
             if self._keep:
                 cleanup.pop_all()
-        seconds = time.perf_counter() - began
-        failed = sum(not check.ok for check in self._checks)
+        seconds = round(time.perf_counter() - began, 2)
         checks = [check._asdict() for check in self._checks]
-        facts = {"ok": not failed, "simulated": True, "seconds": round(seconds, 2), "checks": checks}
-        report = facts | self._report
+        ok = all(check.ok for check in self._checks)
+        report = {"ok": ok, "simulated": True, "seconds": seconds, "checks": checks, **self._report}
         self._say("", _verdict(report))
         return report
 
@@ -90,27 +123,28 @@ class Demo:
         self._environ = _clean_environment(folder)
         self._say("A sandbox replaces the service; recordings and model are simulated.", "")
         self._say("1. Start a sandbox in a process of its own")
-        sandbox = SandboxProcess(self._python, folder, self._environ, detached=self._keep)
+        command = [self._python, "-m", "nimbus_sdk", "sandbox", "serve", "--json"]
+        sandbox = SandboxProcess(command, folder, self._environ, detached=self._keep)
         cleanup.callback(sandbox.stop)
         key = ApiKey.parse(sandbox.key).masked
         self._say(f"   It serves on {sandbox.api_url} and issued the research key {key}")
         self._report["sandbox"] = {"api_url": sandbox.api_url, "key_masked": key, "stopped": False}
-        home = {"NIMBUS_SDK_HOME": self._environ["NIMBUS_SDK_HOME"]}
-        self._environ |= sandbox.environment | home
+        environment = sandbox.environment | {"NIMBUS_SDK_HOME": self._environ["NIMBUS_SDK_HOME"]}
+        self._environ |= environment
         del self._environ[KEY_VARIABLE], self._environ[TOKEN_VARIABLE]
         if self._install(sandbox):
             self._decode_offline(sandbox)
         unchanged = before == _snapshot(profile)
         self._record(Check("Your own profile is unchanged", unchanged, ", ".join(profile) or "there is none"))
         if self._keep:
-            left = {"pid": sandbox.pid, "folder": str(folder), "environment": sandbox.environment | home}
+            left = {"pid": sandbox.pid, "folder": str(folder), "environment": environment}
             self._report["left_running"] = left
 
     def _install(self, sandbox: SandboxProcess) -> bool:
         self._say("2. Run `nimbus-sdk install --key-stdin` in a fresh process")
         command = ("nimbus_sdk", "install", "--key-stdin", "--json", "--no-progress")
-        exit_code, output = self._run_python(*command, stdin=f"{sandbox.key}\n")
-        version = output.get("core", {}).get("version")
+        exit_code, installed = self._run_python(*command, stdin=f"{sandbox.key}\n")
+        version = installed.get("core", {}).get("version")
         requests = merge_redirects(sandbox.control.journal())
         listed = [{"endpoint": endpoint, "statuses": statuses} for endpoint, statuses in requests]
         self._report["install"] = {"exit_code": exit_code, "version": version, "requests": listed}
@@ -197,10 +231,8 @@ def merge_redirects(journal: Iterable[JournalEntry]) -> list[Request]:
 
 def summarize(report: Mapping[str, Any]) -> list[str]:
     """Return what a run did in three lines; a check that failed has a line more."""
-    install, decoding = report["install"] or {}, report["decoding"]
-    lines = [
-        f"Installed core {install.get('version')} from a sandbox on this machine, with a simulated license."
-    ]
+    version, decoding = (report["install"] or {}).get("version"), report["decoding"]
+    lines = [f"Installed core {version} from a sandbox on this machine, with a simulated license."]
     if decoding:
         lines.append(f"Offline, {_RESULT.format(**decoding)}.")
     lines += [f"FAILED  {each['check']} ({each['detail']})" for each in report["checks"] if not each["ok"]]
@@ -214,7 +246,7 @@ def _verdict(report: Mapping[str, Any]) -> str:
     return f"{verdict}, in {report['seconds']:.1f} s. `nimbus-sdk demo --verbose` shows every step."
 
 
-def explain_use(report: Mapping[str, Any]) -> list[str]:
+def _explain_use(report: Mapping[str, Any]) -> list[str]:
     """Return lines to paste into a shell that is to use the sandbox, if it was left running."""
     left = report["left_running"]
     if left is None:
@@ -226,7 +258,7 @@ def explain_use(report: Mapping[str, Any]) -> list[str]:
         f"# The sandbox is still running. To end it: kill {left['pid']}",
         f"# Then remove its folder: {remove} {left['folder']}",
         "# Paste these lines into the shell that is to use it and its core:",
-        *format_assignments(left["environment"]),
+        *output.format_assignments(left["environment"]),
     ]
 
 
@@ -236,16 +268,6 @@ def _require_sandbox_extra() -> None:
     for name in PACKAGES:
         if find_spec(name) is None:
             raise unavailable_error(ModuleNotFoundError(f"No module named {name!r}", name=name))
-
-
-def _require_interpreter() -> str:
-    python = find_interpreter()
-    if python is None:
-        raise ConfigurationError(
-            "The demo starts processes of its own, and this program embeds Python.",
-            hint="Run it with an ordinary Python.",
-        )
-    return python
 
 
 def _clean_environment(folder: Path) -> dict[str, str]:

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, cast
 
@@ -18,34 +17,24 @@ START_SECONDS, STOP_SECONDS = 60.0, 10.0
 
 
 class SandboxProcess:
-    """``nimbus-sdk sandbox serve`` in a child process, until ``stop``.
+    """``nimbus-sdk sandbox serve --json`` in a child process, until ``stop``; its log is in the folder.
 
-    Args:
-        python: The interpreter to start.
-        folder: Its working directory; its error stream goes to ``sandbox.log`` there.
-        environ: Its environment.
-        detached: Whether it outlives this process and its terminal.
-
-    Attributes:
-        api_url: Where it serves.
-        key: A research key that it accepts.
-        pid: The id of the process.
-        environment: The variables that point a shell to it, the key among them.
-        control: Its control plane.
+    ``detached`` lets it outlive this process and its terminal.
 
     Raises:
         ConfigurationError: It did not start; the message ends with the last line of its log.
     """
 
-    def __init__(self, python: str, folder: Path, environ: Mapping[str, str], *, detached: bool) -> None:
-        with (folder / "sandbox.log").open("wb") as log:
+    def __init__(self, command: list[str], folder: Path, environ: dict[str, str], *, detached: bool) -> None:
+        log = folder / "sandbox.log"
+        with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                [python, "-m", "nimbus_sdk", "sandbox", "serve", "--json"],
+                command,
                 cwd=folder,
-                env=dict(environ),
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=errors,
                 start_new_session=detached,
                 # A group of its own can be sent Ctrl-Break, which ends it in order.
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
@@ -56,14 +45,13 @@ class SandboxProcess:
         try:
             with cast("IO[bytes]", self._process.stdout) as stdout:
                 facts = json.loads(stdout.readline())
-        except ValueError:
+        except BaseException as error:
             self.stop()
-            last = (folder / "sandbox.log").read_text("utf-8", "replace").strip().rpartition("\n")[2]
+            if not isinstance(error, ValueError):
+                raise
+            last = log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
             message = f"The sandbox did not start: {sanitize(last) or 'its log is empty.'}"
             raise ConfigurationError(message, hint="") from None
-        except BaseException:
-            self.stop()
-            raise
         finally:
             timer.cancel()
         self.api_url, self.key, self.pid = str(facts["api_url"]), str(facts["key"]), self._process.pid

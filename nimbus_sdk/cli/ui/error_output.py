@@ -22,12 +22,8 @@ class ErrorReport:
 
     Attributes:
         error: Name of the error's class, or ``UsageError`` for an invalid command line.
-        message: What happened.
-        hint: What to do next.
-        exit_code: The exit code of the process.
         code: The service's error code, such as ``INVALID_KEY``, or None.
         status: HTTP status, or None.
-        request_id: For support, or None.
         retry_after: Seconds that the service asks to wait, or None.
         issues: Every single fault, if there are several.
     """
@@ -44,11 +40,7 @@ class ErrorReport:
 
 
 def create_report(error: NimbusError, command: str = "") -> ErrorReport:
-    """Return the report of an error.
-
-    Args:
-        error: The error.
-        command: The command that failed, such as ``status``.
+    """Return the report of an error of a command, such as ``status``.
 
     Examples:
         >>> from nimbus_sdk.errors import MissingKeyError
@@ -92,9 +84,8 @@ def _hint(error: NimbusError, command: str) -> str:
 
 
 def _format(report: ErrorReport) -> str:
-    details = [str(detail) for detail in (report.status, report.code) if detail is not None]
-    if report.request_id is not None:
-        details.append(f"request {report.request_id}")
+    request = report.request_id and f"request {report.request_id}"
+    details = [str(detail) for detail in (report.status, report.code, request) if detail is not None]
     suffix = f" [{', '.join(details)}]" if details else ""
     lines = [f"Error: {report.message}{suffix}", *(f"  - {issue}" for issue in report.issues)]
     if report.hint:

@@ -35,10 +35,6 @@ class JournalEntry(TypedDict):
 class SandboxControl:
     """The control plane of a running sandbox; its token is sent to this machine's loopback only.
 
-    Args:
-        url: URL of the sandbox, such as ``http://127.0.0.1:54321``.
-        token: Its control token, from ``nimbus-sdk sandbox serve``.
-
     Raises:
         ConfigurationError: The URL is not on this machine's loopback.
 
@@ -73,10 +69,8 @@ class SandboxControl:
 
     def create_key(self, tier: str, *, kind: str, expires_at: datetime | None, used: int) -> str:
         """Create a key and return it, unmasked, this once."""
-        options: dict[str, object] = {"tier": tier, "kind": kind, "used": used}
-        if expires_at is not None:
-            options["expires_at"] = expires_at.isoformat()
-        return str(self._send("POST", "keys", options)["key"])
+        expiry = {} if expires_at is None else {"expires_at": expires_at.isoformat()}
+        return str(self._send("POST", "keys", {"tier": tier, "kind": kind, "used": used, **expiry})["key"])
 
     def revoke_key(self, fingerprint: str, *, reason: str | None) -> None:
         """Revoke a key permanently."""

@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from nimbus_sdk.cli.ui import output
@@ -24,48 +24,42 @@ _MOST_CELLS = 50
 
 @dataclass
 class Counts:
-    """What a stream has shown so far."""
+    """What a stream has shown so far; problems are those of the last window and of the last decision."""
 
     windows: int = 0
     rejected: int = 0
     decisions: int = 0
     missing: float = 0.0
-    window_problems: tuple[str, ...] = ()
-    decision_problems: tuple[str, ...] = ()
     first: float = math.nan
+    problems: dict[bool, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, result: Result) -> tuple[float, tuple[str, ...]]:
         """Count a result, and return its time in seconds since the first one, and problems to show.
 
         They are repeated in each result of a kind, so they are shown where they begin.
         """
-        before = self.decision_problems if is_decision(result) else self.window_problems
         if math.isnan(self.first):
             self.first = result.timestamp
+        before = self.problems.get(is_decision(result))
+        self.problems[is_decision(result)] = result.problems
         if is_decision(result):
             self.decisions += 1
-            self.decision_problems = result.problems
         else:
             self.windows += 1
-            self.window_problems = result.problems
-            self.rejected += getattr(result, "rejected", False)
+            self.rejected += _is_rejected(result)
             self.missing += result.gap
         return result.timestamp - self.first, () if before else result.problems
 
-    def summarize(self) -> str:
-        """Return them as a sentence."""
+    def summarize(self) -> list[str]:
+        """Return them as a sentence, and what may be wrong with the stream as a whole."""
         missing = f", {self.missing:.2f} s of samples missing" if self.missing else ""
-        return (
-            f"{_count(self.windows, 'window')}, {self.rejected} rejected, "
-            f"{_count(self.decisions, 'decision')}{missing}."
-        )
-
-    def explain(self) -> tuple[str, ...]:
-        """Return what may be wrong with the stream as a whole, as texts."""
-        problems = self.window_problems or self.decision_problems
-        if problems or self.rejected < self.windows:
-            return problems
-        return ("All were unlike those of the training: compare unit, channels and filters of the stream.",)
+        counts = f"{_count(self.windows, 'window')}, {self.rejected} rejected, "
+        problems = self.problems.get(False) or self.problems.get(True) or ()
+        if not problems and self.rejected == self.windows:
+            problems = (
+                "All were unlike those of the training: compare unit, channels and filters of the stream.",
+            )
+        return [f"{counts}{_count(self.decisions, 'decision')}{missing}.", *problems]
 
 
 def is_decision(result: Result) -> bool:
@@ -75,18 +69,12 @@ def is_decision(result: Result) -> bool:
 
 @contextmanager
 def open_display(names: Sequence[str], confidence: float, *, as_json: bool) -> Iterator[Show]:
-    """Yield a function that shows a result.
-
-    Args:
-        names: Of the classes, in the order of the posteriors.
-        confidence: What a decision needs.
-        as_json: Whether to print JSON.
-    """
+    """Yield a function that shows a result; ``names`` are of the classes, in the order of the posteriors."""
+    if as_json:
+        yield lambda result: output.print_json_line(_describe(result, names))
+        return
     counts = Counts()
     shown = [escape_controls(name)[:_LONGEST_NAME] for name in names]
-    if as_json:
-        yield lambda result: output.print_json_line(describe(result, names))
-        return
     try:
         if output.has_styles(sys.stdout):
             with _open_bars(shown, confidence, counts) as show:
@@ -95,26 +83,22 @@ def open_display(names: Sequence[str], confidence: float, *, as_json: bool) -> I
             yield lambda result: output.print_lines(*_lines(result, shown, confidence, *counts.add(result)))
     finally:
         if counts.windows:
-            output.print_text(counts.summarize(), *counts.explain())
+            output.print_text(*counts.summarize())
 
 
-def describe(result: Result, names: Sequence[str]) -> dict[str, object]:
+def _describe(result: Result, names: Sequence[str]) -> dict[str, object]:
     """Return a result as JSON values; what is not known is null."""
     values: dict[str, object] = {
         "type": "decision" if is_decision(result) else "window",
         "timestamp": _known(result.timestamp),
         "prediction": result.prediction,
         "confidence": result.confidence,
-        "posterior": dict(zip(names, result.posterior.tolist(), strict=True)),
+        "posterior": dict(_shares(result, names)),
         "entropy": result.entropy,
         "outlier_score": _known(result.outlier_score),
-        "gap": result.gap,
-        "problems": result.problems,
     }
-    for name in ("rejected", "n_chunks", "is_rest"):
-        if hasattr(result, name):
-            values[name] = getattr(result, name)
-    return values
+    rest = ("gap", "problems", "rejected", "n_chunks", "is_rest")
+    return values | {name: getattr(result, name) for name in rest if hasattr(result, name)}
 
 
 @contextmanager
@@ -148,40 +132,43 @@ def _bars(result: Result, names: Sequence[str], width: int, block: str) -> list[
     cells = max(1, min(_MOST_CELLS, width - longest - 10))
     return [
         f"  {name:<{longest}}  {block * round(cells * share):<{cells}}  {share:.2f}"
-        for name, share in zip(names, result.posterior.tolist(), strict=True)
+        for name, share in _shares(result, names)
     ]
 
 
 def _state(result: Result, counts: Counts, time: float) -> str:
-    rejected = getattr(result, "rejected", False)
-    score = f"outlier score {result.outlier_score:.1f}"
-    return (
-        f"  {time:.1f} s  confidence {result.confidence:.2f}, {score}{': REJECTED' if rejected else ''}"
-        f" ({counts.rejected} of {counts.windows} rejected)"
-    )
+    score = f"outlier score {result.outlier_score:.1f}{': REJECTED' if _is_rejected(result) else ''}"
+    rejected = f"({counts.rejected} of {counts.windows} rejected)"
+    return f"  {time:.1f} s  confidence {result.confidence:.2f}, {score} {rejected}"
 
 
 def _lines(
     result: Result, names: Sequence[str], confidence: float, time: float, problems: Sequence[str]
 ) -> list[str]:
-    start, explained = f"{time:8.2f} s  ", [f"{'':12}{text}" for text in problems]
     notes = [f"{result.gap:.2f} s missing"] if result.gap else []
-    if not is_decision(result):
-        shares = "  ".join(
-            f"{name} {share:.2f}" for name, share in zip(names, result.posterior.tolist(), strict=True)
-        )
-        if getattr(result, "rejected", False):
-            notes.append(f"rejected, outlier score {result.outlier_score:.1f}")
-        return [f"{start}window    {'  '.join([shares, *notes])}", *explained]
     name = names[int(result.posterior.argmax())]
-    notes.insert(0, f"after {_count(getattr(result, 'n_chunks', 0), 'window')}")
-    if getattr(result, "is_rest", False):
-        verdict = f"rest      none of the classes ({name} {result.confidence:.2f}),"
-    elif result.confidence < confidence:
-        verdict = f"unsure    {name} {result.confidence:.2f}"
+    if not is_decision(result):
+        shares = (f"{name} {share:.2f}" for name, share in _shares(result, names))
+        if _is_rejected(result):
+            notes.append(f"rejected, outlier score {result.outlier_score:.1f}")
+        line = f"window    {'  '.join([*shares, *notes])}"
     else:
-        verdict = f"decision  {name} {result.confidence:.2f}"
-    return [f"{start}{verdict} {', '.join(notes)}", *explained]
+        notes.insert(0, f"after {_count(getattr(result, 'n_chunks', 0), 'window')}")
+        verdict = (
+            f"{'unsure  ' if result.confidence < confidence else 'decision'}  {name} {result.confidence:.2f}"
+        )
+        if getattr(result, "is_rest", False):
+            verdict = f"rest      none of the classes ({name} {result.confidence:.2f}),"
+        line = f"{verdict} {', '.join(notes)}"
+    return [f"{time:8.2f} s  {line}", *(f"{'':12}{text}" for text in problems)]
+
+
+def _is_rejected(result: Result) -> bool:
+    return bool(getattr(result, "rejected", False))
+
+
+def _shares(result: Result, names: Sequence[str]) -> Iterator[tuple[str, float]]:
+    return zip(names, result.posterior.tolist(), strict=True)
 
 
 def _known(value: float) -> float | None:
