@@ -54,7 +54,7 @@ def _parse(model: type[M], content: str | bytes, secrets: tuple[str, ...]) -> M:
             for fault in error.errors(include_url=False, include_context=False, include_input=False)[:5]
         )
     # Raised here and not in the handler: pydantic's error contains the body, perhaps with a token.
-    del content
+    del content, secrets
     raise ResponseFormatError(
         f"The service's answer ({model.__name__}) does not fit its documentation: {faults}."
     )

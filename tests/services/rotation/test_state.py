@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
@@ -108,7 +108,7 @@ def ctrl_c() -> BaseException:
 FAULTS = [killed, full, ctrl_c]
 
 
-def in_turn(*choices: object) -> pytest.MarkDecorator:
+def in_turn(*choices: Iterable[Any]) -> pytest.MarkDecorator:
     """One combination at each point, all of them in turn; the long form has each of them at every point."""
     combinations = list(product(*choices, FAULTS))
     names = ["-".join(getattr(each, "__name__", each) for each in one) for one in combinations]
