@@ -55,16 +55,9 @@ def requires_feature(function: Callable[..., R], features: tuple[str, ...]) -> C
             )
         return function(*arguments, **named)
 
-    checked.__doc__ = _document_errors(function.__doc__)
-    return checked
-
-
-def _document_errors(doc: str | None) -> str | None:
-    """Add the errors of the SDK to the section of a docstring that lists errors, if there is one."""
-    if doc is None:
-        return None
     added = "".join(rf"\1    {error}: {when}\n" for error, when in _ERRORS.items())
-    return _RAISES.sub(rf"\g<0>{added}", doc, count=1)
+    checked.__doc__ = _RAISES.sub(rf"\g<0>{added}", function.__doc__ or "", count=1) or None
+    return checked
 
 
 def set_fallback_session(session: SessionRecord) -> None:

@@ -10,7 +10,6 @@ from nimbus_sdk.account import renewal
 from nimbus_sdk.account.session import AuthSession, current_session
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import loader, manifest, switching, verify
-from nimbus_sdk.core.wheel.manifest import InstalledCore
 from nimbus_sdk.errors import (
     CoreError,
     CoreIntegrityError,
@@ -96,7 +95,13 @@ def check_installation(*, profile: str | None = None) -> InstallationStatus:
     if core is None:
         absent = ("The core is not installed.",)
         return InstallationStatus(False, None, None, session, absent, CoreNotInstalledError.advice)
-    problems, hint = _find_problems(core)
+    problems, hint = verify.check_installed(core.folder), CoreIntegrityError.advice
+    if not problems:
+        try:
+            loader.load()
+            hint = ""
+        except CoreError as error:
+            problems, hint = (error.message,), error.hint
     return InstallationStatus(True, core.version, core.folder, session, problems, hint)
 
 
@@ -128,14 +133,3 @@ def _session(settings: Settings) -> AuthSession | None:
         return current_session(profile=settings.profile)
     except (SessionError, InvalidKeyFormatError):
         return None
-
-
-def _find_problems(core: InstalledCore) -> tuple[tuple[str, ...], str]:
-    faults = verify.check_installed(core.folder)
-    if faults:
-        return faults, CoreIntegrityError.advice
-    try:
-        loader.load()
-    except CoreError as error:
-        return (error.message,), error.hint
-    return (), ""

@@ -26,12 +26,7 @@ _BYTECODE = re.compile(r"(^|/)__pycache__(/|$)|\.py[co]$")
 
 
 def is_bytecode(name: str) -> bool:
-    """Return whether a file of a wheel is bytecode, or would be where others are, on any system.
-
-    Examples:
-        >>> is_bytecode("nimbus_sdk_core/models.py"), is_bytecode("nimbus_sdk_core/models.PYC")
-        (False, True)
-    """
+    """Return whether a file of a wheel is bytecode, or would be where others are, on any system."""
     # Systems may ignore case, the form of accents, and characters that are not displayed.
     plain = unicodedata.normalize("NFKC", name).casefold()
     visible = "".join(letter for letter in plain if unicodedata.category(letter) != "Cf")

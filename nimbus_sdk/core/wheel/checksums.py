@@ -42,12 +42,6 @@ def find_sha256(content: bytes, name: str) -> frozenset[str]:
     """Return the SHA-256 digests that a file of checksums gives for a file name, in lower-case hexadecimal.
 
     More than one means that the file contradicts itself.
-
-    Examples:
-        >>> find_sha256(b"SHA256 (dist/core.whl) = " + b"AB" * 32, "core.whl")
-        frozenset({'abababababababababababababababababababababababababababababababab'})
-        >>> find_sha256(b"SHA512 (core.whl) = " + b"AB" * 64, "core.whl")
-        frozenset()
     """
     lines = re.split(r"[\r\n\0]+", _CONTINUED.sub("", _decode(content)))
     # The time that a pattern takes grows with the square of the line's length.

@@ -52,18 +52,6 @@ class FileSink:
         received: Bytes received so far.
         progress: Steps of 4 KiB that were received, the most so far; what is sent again does not count.
         resumed: Whether they come from several attempts, so that a new one may help if they are wrong.
-
-    Examples:
-        >>> import hashlib, tempfile
-        >>> from pathlib import Path
-        >>> content = b"a model"
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     sink = FileSink(folder, "model", len(content), hashlib.sha256(content).hexdigest())
-        ...     sink.open()
-        ...     sink.begin(200, {})
-        ...     sink.write(content)
-        ...     Path(sink.finish()).read_bytes()
-        b'a model'
     """
 
     def __init__(self, folder: str, name: str, size: int, sha256: str, report: Report | None = None) -> None:

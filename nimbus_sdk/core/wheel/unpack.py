@@ -149,14 +149,7 @@ def discard(core: InstalledCore) -> None:
 
 
 def inside(root: str, name: str) -> str:
-    """Join a name from a wheel to a folder; nothing else does.
-
-    Examples:
-        >>> inside("/srv/core/lib", "nimbus_sdk_core/../../../home")
-        Traceback (most recent call last):
-        ...
-        nimbus_sdk.errors.CoreIntegrityError: A file of the wheel would be outside of its folder...
-    """
+    """Join a name from a wheel to a folder, unless the path would be outside of it; nothing else does."""
     folder = os.path.abspath(root)
     path = os.path.abspath(os.path.join(folder, *name.split("/")))
     # Source: documentation of zipfile.Path, "When handling untrusted archives".

@@ -75,7 +75,9 @@ def check_wheel(path: str, asset_name: str) -> WheelFacts:
         if info is None:
             raise refused(asset_name, issues)
         metadata = _metadata(archive, info, str(version), issues)
-        files = _recorded_files(archive, info, issues)
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        listing = _text(archive, f"{info}/RECORD", issues)
+        files = [] if listing is None else record.check_record(listing, names, info, issues)
         if issues or metadata is None:
             # Nothing will be unpacked, so the content is compared here: the error lists every fault.
             content = (record.copy_file(archive, listed, lambda chunk: None)[1] for listed in files)
@@ -227,12 +229,6 @@ def _metadata_faults(metadata: Message, version: str) -> Iterator[str]:
     for line in map(str, metadata.get_all("Requires-Python", ())):
         if parse_specifiers(line) is None:
             yield f"{printable(line)}: does not name versions of Python"
-
-
-def _recorded_files(archive: ZipFile, info: str, issues: list[str]) -> list[record.RecordedFile]:
-    names = [entry for entry in archive.namelist() if not entry.endswith("/")]
-    text = _text(archive, f"{info}/RECORD", issues)
-    return [] if text is None else record.check_record(text, names, info, issues)
 
 
 def _text(archive: ZipFile, name: str, issues: list[str]) -> str | None:
