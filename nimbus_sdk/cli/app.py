@@ -22,7 +22,7 @@ from nimbus_sdk.cli.commands import (
 )
 from nimbus_sdk.cli.demo.run import demo
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.groups import Group, show_whole_summaries
+from nimbus_sdk.cli.ui.groups import Group, arrange_help
 from nimbus_sdk.cli.ui.options import flag
 
 Abort = typer.Abort
@@ -56,7 +56,6 @@ def nimbus_sdk(
     No option takes a key: it is read from NIMBUS_API_KEY, a .env file, another file, a pipe, the credential
     store or a hidden prompt.
 
-    \b
     Examples:
       nimbus-sdk demo       try everything on simulated data, without an account
       nimbus-sdk install    install the core; asks for the key, hidden
@@ -83,4 +82,4 @@ for module in (core, bundle, nimbus_os, neuroai, nexus, audit, sandbox):
 
 command = typer.main.get_command(app)
 """The same for the parser: built once, since that takes longer than most commands."""
-show_whole_summaries(command)
+arrange_help(command)

@@ -32,9 +32,7 @@ def refresh(profile: Profile = None, timeout: Timeout = None, as_json: Json = Fa
 
     JSON: all fields of AuthSession
 
-    \b
-    Example:
-      nimbus-sdk refresh --timeout 10
+    Example: nimbus-sdk refresh --timeout 10
     """
     session = nimbus_sdk.refresh_quota(profile=profile, timeout=timeout)
     output.show_fields(session.to_dict(), session_rows(session), as_json=as_json)
@@ -48,9 +46,7 @@ def quota(profile: Profile = None, as_json: Json = False) -> None:
 
     JSON: remaining, monthly_limit (both null: unlimited), usage_percentage, resets_at, confirmed_at
 
-    \b
-    Example:
-      nimbus-sdk quota --json | jq .remaining
+    Example: nimbus-sdk quota --json | jq .remaining
     """
     session, status = (
         nimbus_sdk.current_session(profile=profile),
@@ -75,9 +71,7 @@ def explain(profile: Profile = None, as_json: Json = False) -> None:
 
     JSON: found, source (or null), sources [{source, location, state, key_masked, fingerprint, detail}]
 
-    \b
-    Example:
-      nimbus-sdk explain --profile lab
+    Example: nimbus-sdk explain --profile lab
     """
     from nimbus_sdk.doctor.status import explain_key
 
@@ -97,9 +91,7 @@ def logout(
     JSON: key_removed, session_removed, entries_removed [profiles and services], core_removed [versions],
     models_removed [names], key_left {source, location, key_masked} or null
 
-    \b
-    Example:
-      nimbus-sdk logout --everything
+    Example: nimbus-sdk logout --everything
     """
     from nimbus_sdk.account.sign_out import has_session
     from nimbus_sdk.storage.key_removal import remove_key
@@ -190,7 +182,6 @@ def revoke(
 
     JSON: revoked, message, key_masked, not_removed [what this machine could not remove, and why]
 
-    \b
     Examples:
       nimbus-sdk revoke --reason "laptop lost"
       NIMBUS_API_KEY="$OLD_KEY" nimbus-sdk revoke --yes

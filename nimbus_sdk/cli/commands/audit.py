@@ -36,9 +36,7 @@ def show(
     JSON: entries [{number, when, who, host, environment, method, path, request_id, key, status, duration_ms,
     outcome}]; status and duration_ms are null without an outcome
 
-    \b
-    Example:
-      nimbus-sdk audit show --last 100 --json | jq .entries
+    Example: nimbus-sdk audit show --last 100 --json | jq .entries
     """
     from nimbus_sdk.services.audit.verify import latest
     from nimbus_sdk.services.nimbus_os.client import TRAIL
@@ -75,9 +73,7 @@ def verify(as_json: Json = False) -> None:
     JSON: whole, entries, calls, without_outcome, files [name], first, last, digest, issues [{file, line,
     what}]
 
-    \b
-    Example:
-      nimbus-sdk audit verify
+    Example: nimbus-sdk audit verify
     """
     from nimbus_sdk.services.audit import verify
     from nimbus_sdk.services.nimbus_os.client import TRAIL

@@ -41,9 +41,7 @@ def create(
 
     JSON: path, wheel, created_at, expires_at (time or null)
 
-    \b
-    Example:
-      nimbus-sdk bundle create lab.nimbus
+    Example: nimbus-sdk bundle create lab.nimbus
     """
     from nimbus_sdk.core.bundle import create_bundle
 
@@ -63,9 +61,7 @@ def install(
 
     JSON: all fields of AuthSession
 
-    \b
-    Example:
-      nimbus-sdk bundle install lab.nimbus
+    Example: nimbus-sdk bundle install lab.nimbus
     """
     from nimbus_sdk.core.bundle import install_bundle
 

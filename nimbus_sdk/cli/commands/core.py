@@ -55,7 +55,6 @@ def install(
 
     JSON: session (all fields of AuthSession), core {version, path}
 
-    \b
     Examples:
       nimbus-sdk install
       pass show nimbus | nimbus-sdk install --key-stdin
@@ -94,9 +93,7 @@ def list_versions(profile: Profile = None, as_json: Json = False) -> None:
     JSON: current (version or null),
     versions [{version, install_id, in_use, previous, installed_at, tag, path}]
 
-    \b
-    Example:
-      nimbus-sdk core list
+    Example: nimbus-sdk core list
     """
     from nimbus_sdk.core.wheel import switching
 
@@ -135,9 +132,7 @@ def use(
 
     JSON: version, install_id, path, previous {version, install_id} or null
 
-    \b
-    Example:
-      nimbus-sdk core use 0.1.0
+    Example: nimbus-sdk core use 0.1.0
     """
     from nimbus_sdk.core.wheel import switching
 
@@ -150,9 +145,7 @@ def rollback(profile: Profile = None, as_json: Json = False) -> None:
 
     JSON: version, install_id, path, previous {version, install_id}
 
-    \b
-    Example:
-      nimbus-sdk core rollback
+    Example: nimbus-sdk core rollback
     """
     from nimbus_sdk.core.wheel import switching
 
@@ -165,9 +158,7 @@ def verify(profile: Profile = None, as_json: Json = False) -> None:
 
     JSON: version, path, files; for a changed core an error that lists its "issues"
 
-    \b
-    Example:
-      nimbus-sdk core verify
+    Example: nimbus-sdk core verify
     """
     from nimbus_sdk.core.wheel import manifest
     from nimbus_sdk.core.wheel import verify as check
@@ -192,9 +183,7 @@ def uninstall(
 
     JSON: removed [versions]
 
-    \b
-    Example:
-      nimbus-sdk core uninstall 0.1.0
+    Example: nimbus-sdk core uninstall 0.1.0
     """
     from nimbus_sdk.core.wheel import switching
 

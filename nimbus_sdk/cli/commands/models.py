@@ -52,7 +52,6 @@ def models(
     requires_license, metadata, covered (null without a session)}], total, note (null); with NAME that one
     object. Offline: models [{name, origin, path}], total, note (why the service was not asked)
 
-    \b
     Examples:
       nimbus-sdk models --paradigm motor_imagery
       nimbus-sdk models motor_imagery_4class_v1 --json

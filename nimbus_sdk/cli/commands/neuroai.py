@@ -56,9 +56,7 @@ def verify(client: NeuroAI, as_json: bool) -> None:
     JSON: valid, key {id, name, description, type, role, permissions, referrers, rate_limit, expires_at,
     created_at, rotated_at, last_used_at, key_prefix} or null
 
-    \b
-    Example:
-      nimbus-sdk neuroai verify --base-url https://api.neuroai.example
+    Example: nimbus-sdk neuroai verify --base-url https://api.neuroai.example
     """
     key = client.verify().key
     values = None if key is None else key.model_dump(mode="json")
@@ -75,9 +73,7 @@ def list_keys(client: NeuroAI, as_json: bool) -> None:
     JSON: keys [{id, name, description, type, role, permissions, referrers, rate_limit, expires_at,
     created_at, rotated_at, last_used_at, key_prefix}]
 
-    \b
-    Example:
-      nimbus-sdk neuroai keys list --json | jq '.keys[].name'
+    Example: nimbus-sdk neuroai keys list --json | jq '.keys[].name'
     """
     listed = list(client.list_keys())
     values = {"keys": [key.model_dump(mode="json") for key in listed]}
@@ -108,7 +104,6 @@ def create(
 
     JSON: key {…}, secret (null if it is stored), saved_in (or null), notice
 
-    \b
     Examples:
       nimbus-sdk neuroai keys create "Production CI/CD" --type service
       nimbus-sdk neuroai keys create dashboards --role Viewer --rate-limit 60
@@ -134,9 +129,7 @@ def get(client: NeuroAI, as_json: bool, identifier: KeyId) -> None:
     JSON: id, name, description, type, role, permissions, referrers, rate_limit, expires_at, created_at,
     rotated_at, last_used_at, key_prefix
 
-    \b
-    Example:
-      nimbus-sdk neuroai keys get key_5c9b40b787ade984
+    Example: nimbus-sdk neuroai keys get key_5c9b40b787ade984
     """
     output.show_fields(client.get_key(identifier).model_dump(mode="json"), as_json=as_json)
 
@@ -159,9 +152,7 @@ def update(
     JSON: id, name, description, type, role, permissions, referrers, rate_limit, expires_at, created_at,
     rotated_at, last_used_at, key_prefix
 
-    \b
-    Example:
-      nimbus-sdk neuroai keys update key_5c9b40b787ade984 --expires-at none
+    Example: nimbus-sdk neuroai keys update key_5c9b40b787ade984 --expires-at none
     """
     from nimbus_sdk.services import KEEP
 
@@ -197,7 +188,6 @@ def rotate(
 
     JSON: rotated, and if it is true: key {…}, secret (null if it is stored), saved_in, notice
 
-    \b
     Examples:
       nimbus-sdk neuroai keys rotate key_5c9b40b787ade984 --save
       nimbus-sdk neuroai keys rotate --older-than 90 --save
@@ -228,9 +218,7 @@ def delete(
 
     JSON: deleted
 
-    \b
-    Example:
-      nimbus-sdk neuroai keys delete key_5c9b40b787ade984 --yes
+    Example: nimbus-sdk neuroai keys delete key_5c9b40b787ade984 --yes
     """
     if not yes and not terminal.is_interactive():
         raise ConfigurationError(

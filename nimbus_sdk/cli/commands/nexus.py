@@ -27,9 +27,7 @@ def claims(client: Nexus, as_json: bool) -> None:
 
     JSON: verified (always false), integration_id, organization_id, agent_id, permissions, expires_at
 
-    \b
-    Example:
-      nimbus-sdk nexus claims --json | jq -r .expires_at
+    Example: nimbus-sdk nexus claims --json | jq -r .expires_at
     """
     output.show_fields(client.claims.to_dict(), as_json=as_json)
 
@@ -47,7 +45,6 @@ def ask(
 
     JSON: id (or null), reply (or null), answer {the whole answer}
 
-    \b
     Examples:
       nimbus-sdk nexus ask "What is new?"
       nimbus-sdk nexus ask < question.txt

@@ -43,9 +43,7 @@ def get(
 
     JSON: answer
 
-    \b
-    Example:
-      nimbus-sdk nimbus-os get /orders --param page=2
+    Example: nimbus-sdk nimbus-os get /orders --param page=2
     """
     pairs = [text.partition("=") for text in param or ()]
     if any(not name or not sign for name, sign, _ in pairs):
@@ -71,7 +69,6 @@ def start(client: NimbusOS, as_json: bool, key_stdin: KeyFromStdin = False, prob
 
     JSON: step, old_masked, new_masked, shadowed_by, lines [text]
 
-    \b
     Examples:
       nimbus-sdk nimbus-os rotation start
       pass show nimbus-os/new | nimbus-sdk nimbus-os rotation start --key-stdin
@@ -89,9 +86,7 @@ def status_of_rotation(client: NimbusOS, as_json: bool) -> None:
 
     JSON: step (or null), old_masked, new_masked, shadowed_by, lines [text]
 
-    \b
-    Example:
-      nimbus-sdk nimbus-os rotation status
+    Example: nimbus-sdk nimbus-os rotation status
     """
     _show(client.rotation(), as_json=as_json)
 
@@ -104,9 +99,7 @@ def confirm(client: NimbusOS, as_json: bool) -> None:
 
     JSON: step, old_masked, new_masked, shadowed_by, lines [text]
 
-    \b
-    Example:
-      nimbus-sdk nimbus-os rotation confirm
+    Example: nimbus-sdk nimbus-os rotation confirm
     """
     _show(client.confirm_rotation(), as_json=as_json)
 
@@ -117,9 +110,7 @@ def undo(client: NimbusOS, as_json: bool) -> None:
 
     JSON: step, old_masked, new_masked, shadowed_by, lines [text]
 
-    \b
-    Example:
-      nimbus-sdk nimbus-os rotation undo
+    Example: nimbus-sdk nimbus-os rotation undo
     """
     _show(client.undo_rotation(), as_json=as_json)
 

@@ -74,7 +74,6 @@ def serve(
     JSON, one line once it serves: api_url, github_url, storage_url, page_url, pid, tier, key, control_token,
     environment {variable: value}
 
-    \b
     Examples:
       nimbus-sdk sandbox serve --port 8123 --db sandbox.db
       nimbus-sdk sandbox serve --tier free --json
@@ -110,9 +109,7 @@ def env(as_json: Json = False) -> None:
 
     JSON: environment {variable: value}
 
-    \b
-    Example:
-      eval "$(nimbus-sdk sandbox env)"
+    Example: eval "$(nimbus-sdk sandbox env)"
     """
     running = sandbox_control.require_running()
     if not as_json:
@@ -131,7 +128,6 @@ def run(
 
     Exits with the code of the command. Nothing of the sandbox is left when it ends.
 
-    \b
     Examples:
       nimbus-sdk sandbox run -- python my_program.py
       nimbus-sdk sandbox run --tier free -- pytest -q
@@ -159,7 +155,6 @@ def create(
 
     JSON: key
 
-    \b
     Examples:
       nimbus-sdk sandbox keys create --db sandbox.db --tier free
       nimbus-sdk sandbox keys create --url http://127.0.0.1:8123 --used 49999
@@ -182,9 +177,7 @@ def list_keys(db: Db = None, url: Url = None, as_json: Json = False) -> None:
     JSON: keys [{key, fingerprint, kind, name, license_type, features, email, monthly_limit, used, created_at,
     expires_at, revoked_at}]
 
-    \b
-    Example:
-      nimbus-sdk sandbox keys list
+    Example: nimbus-sdk sandbox keys list
     """
     listed = _find_keys(db, url).list_keys()
     columns = ("fingerprint", "key", "tier", "used", "expires", "revoked")
@@ -204,9 +197,7 @@ def revoke(
 
     JSON: revoked
 
-    \b
-    Example:
-      nimbus-sdk sandbox keys revoke 1f0a9c3b5d7e --db sandbox.db
+    Example: nimbus-sdk sandbox keys revoke 1f0a9c3b5d7e --db sandbox.db
     """
     if fingerprint.startswith("nbci_"):
         raise typer.BadParameter("this is a key; use its fingerprint")

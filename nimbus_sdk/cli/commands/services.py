@@ -119,9 +119,7 @@ _SAVE = """Store a key; you are asked for it, hidden.
 
 JSON: saved_in
 
-\b
-Example:
-  pass show {group} | nimbus-sdk {group} save-key --key-stdin
+Example: pass show {group} | nimbus-sdk {group} save-key --key-stdin
 """
 _RESTORE = """Restore the key that was stored before.
 
@@ -129,17 +127,13 @@ The present key stays stored.
 
 JSON: key_masked
 
-\b
-Example:
-  nimbus-sdk {group} restore-key
+Example: nimbus-sdk {group} restore-key
 """
 _FORGET = """Remove the stored key and the previous one; both stay valid.
 
 JSON: removed
 
-\b
-Example:
-  nimbus-sdk {group} forget-key
+Example: nimbus-sdk {group} forget-key
 """
 
 

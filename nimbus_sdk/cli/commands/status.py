@@ -34,7 +34,6 @@ def status(profile: Profile = None, as_json: Json = False) -> None:
     keyring_rest (why the keyring is not asked for now, or null),
     key_removals [keys that are still to be removed from the keyring]
 
-    \b
     Examples:
       nimbus-sdk status
       nimbus-sdk status --json | jq .ready
@@ -114,7 +113,6 @@ def doctor(
     JSON: healthy, usable_offline, offline_until (time or null),
     findings [{check, verdict (ok, warning, fault, skipped), cause, fix}]
 
-    \b
     Examples:
       nimbus-sdk doctor
       nimbus-sdk doctor --offline-for 14d && sbatch run.sh

@@ -80,7 +80,6 @@ def stream(
     posterior {class: probability}, entropy, outlier_score, gap, problems; of windows rejected; of decisions
     n_chunks, is_rest
 
-    \b
     Examples:
       nimbus-sdk stream --name Muse --model hands.nimbus
       nimbus-sdk stream --name Muse --model hands.nimbus --confidence 0.95

@@ -56,7 +56,6 @@ def demo(
     install {exit_code, version, requests [{endpoint, statuses}]},
     decoding (what the offline process printed, or null), left_running {pid, folder, environment} or null
 
-    \b
     Examples:
       nimbus-sdk demo
       nimbus-sdk demo --verbose

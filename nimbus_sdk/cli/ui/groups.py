@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from nimbus_sdk import errors
-from nimbus_sdk.errors import NimbusError
 
 _OTHERS = {0: "success", 1: "a failed check, a declined question, a closed output", 130: "Ctrl-C"}
 _ALSO = {2: "an invalid command line"}
@@ -30,11 +29,13 @@ def group(name: str, help: str) -> typer.Typer:
     return typer.Typer(name=name, help=help, cls=Group, rich_markup_mode=None)
 
 
-def show_whole_summaries(command: Any) -> None:
-    """Let pages and shells show the whole first sentence of each command, which click would cut."""
+def arrange_help(command: Any) -> None:
+    """Let pages show examples line by line, and whole first sentences of commands, which click would cut."""
+    # The control character tells click not to join the lines that follow.
+    command.help = re.sub(r"^(Examples?):\s+", "\b\n\\1:\n  ", command.help, flags=re.MULTILINE)
     for child in getattr(command, "commands", {}).values():
-        child.short_help = child.get_short_help_str(len(child.help or ""))
-        show_whole_summaries(child)
+        arrange_help(child)
+        child.short_help = child.get_short_help_str(len(child.help))
 
 
 def list_exit_codes() -> tuple[tuple[int, str], ...]:
@@ -45,15 +46,9 @@ def list_exit_codes() -> tuple[tuple[int, str], ...]:
         'RateLimitError'
     """
     meanings = {code: [words] for code, words in _OTHERS.items()}
-    for kind in _error_classes(NimbusError):
-        if kind.__module__ == errors.__name__:
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, errors.NimbusError):
             meanings.setdefault(kind.exit_code, []).append(kind.__name__)
     for code, words in _ALSO.items():
         meanings[code].append(words)
     return tuple((code, ", ".join(meanings[code])) for code in sorted(meanings))
-
-
-def _error_classes(base: type[NimbusError]) -> Iterator[type[NimbusError]]:
-    yield base
-    for kind in base.__subclasses__():
-        yield from _error_classes(kind)

@@ -128,16 +128,11 @@ class RunningSandbox(NamedTuple):
     reason: str
 
 
-class _Record(TypedDict):
-    url: str
-    environment: dict[str, str]
-
-
 @contextmanager
 def recorded() -> Iterator[Callable[[str, Mapping[str, str]], None]]:
     """Yield a function that records a sandbox for this user; the record lasts as long as the block."""
     paths = Settings.load().paths
-    own: list[_Record] = []
+    own: list[dict[str, Any]] = []
 
     def record(url: str, environment: Mapping[str, str]) -> None:
         own.append({"url": url, "environment": dict(environment)})
@@ -175,16 +170,16 @@ def _candidates() -> Iterator[tuple[str, Mapping[str, str], str]]:
         yield record["url"], record["environment"], "which was started last"
 
 
-def _read(paths: Paths) -> list[_Record]:
+def _read(paths: Paths) -> list[dict[str, Any]]:
     """Return the records, the newest first."""
     try:
-        content: list[_Record] = json.loads(trust.read(paths.sandbox, paths.state_root) or b"[]")
+        content: list[dict[str, Any]] = json.loads(trust.read(paths.sandbox, paths.state_root) or b"[]")
         return [{"url": each["url"], "environment": dict(each["environment"])} for each in content]
     except (OSError, ValueError, KeyError, TypeError, NimbusError):
         return []
 
 
-def _write(paths: Paths, records: list[_Record]) -> None:
+def _write(paths: Paths, records: list[dict[str, Any]]) -> None:
     # A sandbox is of use without its record, for example where the home cannot be written.
     with suppress(OSError):
         if records:
