@@ -50,20 +50,19 @@ _ERRORS = ErrorFormat(
 )
 
 
-class NexusKeys:
-    """The Nexus keys of one database, and the integrations and agents that are disabled.
+class Nexus:
+    """Nexus with its keys.
 
     A key is recognized by its SHA-256: a changed text, or one signed by anybody else, is not a sandbox key.
     The secret that signs is random and not stored.
     """
 
     def __init__(self, database: Database) -> None:
-        self.store = KeyStore(database, "nexus", "active Nexus key")
+        self.keys = KeyStore(database, "nexus", "active Nexus key")
         self._database = database
-        self._clock = database.clock
         self._secret = secrets.token_bytes(32)
 
-    def create(
+    def create_key(
         self,
         *,
         permissions: Collection[str] = ("read", "write"),
@@ -96,16 +95,11 @@ class NexusKeys:
             "organizationId": organization_id,
             "agentId": agent_id,
             "permissions": list(permissions),
-            "exp": int(self._clock() + expires_in),
+            "exp": int(self._database.clock() + expires_in),
         }
         key = _sign(claims, self._secret)
-        self.store.add(key, mask_text(key), claims)
+        self.keys.add(key, mask_text(key), claims)
         return key
-
-    def find_active(self, key: str) -> dict[str, Any] | None:
-        """Return the claims of a key; None if it is unknown, expired or revoked."""
-        stored = self.store.find(key)
-        return stored.fields if stored is not None and stored.fields["exp"] > self._clock() else None
 
     def disable(self, name: str) -> None:
         """Disable an integration or an agent by its id: its keys are refused with 403."""
@@ -115,21 +109,9 @@ class NexusKeys:
         """Enable an integration or an agent again."""
         self._database.execute("DELETE FROM nexus_disabled WHERE id = ?", (name,))
 
-    def is_disabled(self, claims: Mapping[str, Any]) -> bool:
-        """Return whether the integration or the agent of a key is disabled."""
-        ids = (claims["integrationId"], claims["agentId"])
-        return bool(self._database.fetch_all("SELECT id FROM nexus_disabled WHERE id IN (?, ?)", ids))
-
-    def list_all(self) -> list[dict[str, object]]:
+    def list_keys(self) -> list[dict[str, object]]:
         """Return the claims of all keys, oldest first, without the keys."""
-        return [{"fingerprint": key.id, **key.fields, **key.times_json()} for key in self.store.list_all()]
-
-
-class Nexus:
-    """Nexus with its keys."""
-
-    def __init__(self, database: Database) -> None:
-        self.keys = NexusKeys(database)
+        return [{"fingerprint": key.id, **key.fields, **key.times_json()} for key in self.keys.list_all()]
 
     def routes(self) -> list[ServiceRoute]:
         """Return the routes below ``/nexus``."""
@@ -153,12 +135,14 @@ class Nexus:
 
     def _require_claims(self, request: Request) -> Mapping[str, Any]:
         # "Bearer eyJ…" and keys in other headers are rejected as well: neither is a key of the sandbox.
-        claims = self.keys.find_active(request.headers.get("api-key", ""))
-        if claims is None:
+        key = self.keys.find(request.headers.get("api-key", ""))
+        if key is None or key.fields["exp"] <= self._database.clock():
             raise HttpError("Unauthorized")
-        if "write" not in claims["permissions"] or self.keys.is_disabled(claims):
+        ids = (key.fields["integrationId"], key.fields["agentId"])
+        disabled = self._database.fetch_all("SELECT id FROM nexus_disabled WHERE id IN (?, ?)", ids)
+        if disabled or "write" not in key.fields["permissions"]:
             raise HttpError("Forbidden")
-        return claims
+        return key.fields
 
 
 async def _not_found(request: Request) -> Response:

@@ -61,13 +61,15 @@ _ERRORS = ErrorFormat(
 )
 
 
-class NimbusOsKeys:
-    """The Nimbus OS keys of one database: each is valid in one environment."""
+class NimbusOs:
+    """Nimbus OS with its keys; each is valid in one environment."""
 
     def __init__(self, database: Database) -> None:
-        self.store = KeyStore(database, "nimbus_os", "active Nimbus OS key")
+        self.keys = KeyStore(database, "nimbus_os", "active Nimbus OS key")
+        self._clock = database.clock
+        self._orders = {environment: _first_orders(environment) for environment in ENVIRONMENTS}
 
-    def create(
+    def create_key(
         self, *, environment: Environment = "sandbox", permissions: Collection[str] = PERMISSIONS
     ) -> str:
         """Create a key and return it in plain; it cannot be read later.
@@ -88,39 +90,15 @@ class NimbusOsKeys:
         prefix = f"nos_{environment}_"
         key = prefix + secrets.token_hex(20)
         fields = {"environment": environment, "permissions": sorted(permissions)}
-        self.store.add(key, f"{prefix}{MASK}{key[-4:]}", fields)
+        self.keys.add(key, f"{prefix}{MASK}{key[-4:]}", fields)
         return key
 
-    def permissions(self, key: str, environment: Environment) -> list[str] | None:
-        """Return the permissions of a key; None if it is unknown in this environment or revoked."""
-        stored = self.store.find(key)
-        if stored is None or stored.fields["environment"] != environment:
-            return None
-        return list(stored.fields["permissions"])
-
-    def list_all(self) -> list[dict[str, object]]:
+    def list_keys(self) -> list[dict[str, object]]:
         """Return all keys for listings, oldest first, masked."""
         return [
             {"key": key.masked, "fingerprint": key.id, **key.fields, **key.times_json()}
-            for key in self.store.list_all()
+            for key in self.keys.list_all()
         ]
-
-
-def require_environment(name: str) -> None:
-    """Raise a ConfigurationError unless there is an environment of this name."""
-    if name not in ENVIRONMENTS:
-        raise ConfigurationError(
-            f"Nimbus OS has no environment {name!r}.", hint=list_choices(name, ENVIRONMENTS)
-        )
-
-
-class NimbusOs:
-    """Nimbus OS with its keys."""
-
-    def __init__(self, database: Database) -> None:
-        self.keys = NimbusOsKeys(database)
-        self._clock = database.clock
-        self._orders = {environment: _first_orders(environment) for environment in ENVIRONMENTS}
 
     def routes(self) -> list[ServiceRoute]:
         """Return the routes below ``/nimbus-os``."""
@@ -155,12 +133,11 @@ class NimbusOs:
         return handler
 
     def _permissions(self, request: Request, environment: Environment) -> list[str]:
-        key = request.headers.get("x-api-key", "")
         key_in_query = any(name.lower() in _KEY_PARAMETERS for name in request.query)
-        permissions = None if key_in_query else self.keys.permissions(key, environment)
-        if permissions is None:
+        key = None if key_in_query else self.keys.find(request.headers.get("x-api-key", ""))
+        if key is None or key.fields["environment"] != environment:
             raise HttpError("unauthorized")
-        return permissions
+        return list(key.fields["permissions"])
 
     def _list(self, request: Request, environment: Environment) -> Response:
         return json_response(200, {"data": list(self._orders[environment].values())})
@@ -208,3 +185,11 @@ def _order(order_id: str, item: str, quantity: int, status: str, created_at: flo
         "status": status,
         "createdAt": iso(created_at),
     }
+
+
+def require_environment(name: str) -> None:
+    """Raise a ConfigurationError unless there is an environment of this name."""
+    if name not in ENVIRONMENTS:
+        raise ConfigurationError(
+            f"Nimbus OS has no environment {name!r}.", hint=list_choices(name, ENVIRONMENTS)
+        )

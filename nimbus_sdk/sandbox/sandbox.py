@@ -16,16 +16,16 @@ from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.app.state import State
 from nimbus_sdk.sandbox.availability import unavailable_error
 from nimbus_sdk.sandbox.github.releases import Releases
-from nimbus_sdk.sandbox.github.routes import GithubTokens
+from nimbus_sdk.sandbox.github.routes import GitHub
 from nimbus_sdk.sandbox.github.wheel_cache import REFERENCE_CORE, WheelCache
 from nimbus_sdk.sandbox.http.database import Clock
 from nimbus_sdk.sandbox.http.faults import Fault, FaultQueues, Switches
 from nimbus_sdk.sandbox.http.key_store import KeyStore
 from nimbus_sdk.sandbox.http.request_log import RequestLog
 from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKeys
-from nimbus_sdk.sandbox.nexus import NexusKeys
+from nimbus_sdk.sandbox.nexus import Nexus
 from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeys
-from nimbus_sdk.sandbox.nimbus_os import Environment, NimbusOsKeys, require_environment
+from nimbus_sdk.sandbox.nimbus_os import Environment, NimbusOs, require_environment
 
 _SIGNAL_POLL = 0.5
 _END_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
@@ -208,19 +208,19 @@ class Sandbox:
     revoke_key = _forward(lambda state: state.nimbus_api.keys, LicenseKeys.revoke)
     keys = _forward(lambda state: state.nimbus_api.keys, LicenseKeys.list_all)
     audit = _forward(lambda state: state.nimbus_api.keys, LicenseKeys.audit)
-    revoke_tokens = _forward(lambda state: state.github.tokens, GithubTokens.revoke_all)
+    revoke_tokens = _forward(lambda state: state.github, GitHub.revoke_tokens)
 
-    new_nimbus_os_key = _forward(lambda state: state.nimbus_os.keys, NimbusOsKeys.create)
-    revoke_nimbus_os_key = _forward(lambda state: state.nimbus_os.keys.store, KeyStore.revoke)
+    new_nimbus_os_key = _forward(lambda state: state.nimbus_os, NimbusOs.create_key)
+    revoke_nimbus_os_key = _forward(lambda state: state.nimbus_os.keys, KeyStore.revoke)
 
     new_neuroai_key = _forward(lambda state: state.neuroai.keys, NeuroAiKeys.create)
     revoke_neuroai_key = _forward(lambda state: state.neuroai.keys.store, KeyStore.revoke)
     deactivate_neuroai_user = _forward(lambda state: state.neuroai.keys, NeuroAiKeys.deactivate_user)
 
-    new_nexus_key = _forward(lambda state: state.nexus.keys, NexusKeys.create)
-    revoke_nexus_key = _forward(lambda state: state.nexus.keys.store, KeyStore.revoke)
-    disable_nexus = _forward(lambda state: state.nexus.keys, NexusKeys.disable)
-    enable_nexus = _forward(lambda state: state.nexus.keys, NexusKeys.enable)
+    new_nexus_key = _forward(lambda state: state.nexus, Nexus.create_key)
+    revoke_nexus_key = _forward(lambda state: state.nexus.keys, KeyStore.revoke)
+    disable_nexus = _forward(lambda state: state.nexus, Nexus.disable)
+    enable_nexus = _forward(lambda state: state.nexus, Nexus.enable)
 
     fault = _add_fault(Fault)
     clear_faults = _forward(lambda state: state.faults, FaultQueues.clear)

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.sandbox.github.routes import GithubTokens
+from nimbus_sdk.sandbox.github.routes import GitHub
 from tests.qualification.machines import CREDENTIALS, Machine, machines_in
 from tests.qualification.secret_search import SecretSearch
 from tests.support.fork_server import Outcome
@@ -209,18 +209,18 @@ def keys_of_every_kind(sandbox: Sandbox) -> dict[str, str]:
 def recorded_tokens() -> Iterator[list[str]]:
     """Collect every GitHub token that a sandbox of this process issues."""
     issued: list[str] = []
-    real = GithubTokens.issue
+    real = GitHub.issue_token
 
-    def issue(self: GithubTokens, fingerprint: str, lifetime: float | None) -> tuple[str, float | None]:
+    def issue(self: GitHub, fingerprint: str, lifetime: float | None) -> tuple[str, float | None]:
         token, expires_at = real(self, fingerprint, lifetime)
         issued.append(token)
         return token, expires_at
 
-    GithubTokens.issue = issue  # type: ignore[method-assign]
+    GitHub.issue_token = issue  # type: ignore[method-assign]
     try:
         yield issued
     finally:
-        GithubTokens.issue = real  # type: ignore[method-assign]
+        GitHub.issue_token = real  # type: ignore[method-assign]
 
 
 def find_secrets(machine: Machine, keys: dict[str, str], tokens: list[str]) -> list[str]:

@@ -54,8 +54,12 @@ _Actions = Mapping[str, Mapping[str, _Action]]
 
 def control_routes(state: State) -> Mount:
     """Return the routes below ``/_sandbox``."""
-    licenses, nimbus_os = state.nimbus_api.keys, state.nimbus_os.keys
-    neuroai, nexus = state.neuroai.keys, state.nexus.keys
+    licenses, nimbus_os, neuroai, nexus = (
+        state.nimbus_api.keys,
+        state.nimbus_os,
+        state.neuroai.keys,
+        state.nexus,
+    )
     github, log, faults = state.github, state.log, state.faults
 
     def revoke_license_key(key: str = "", reason: object = None, **_: object) -> None:
@@ -83,9 +87,9 @@ def control_routes(state: State) -> Mount:
         "/neuroai/users/{user}": {"DELETE": _call(neuroai.deactivate_user)},
         "/nexus/disabled/{name}": {"PUT": _call(nexus.disable), "DELETE": _call(nexus.enable)},
         **_key_actions("", licenses.list_all, licenses.create, revoke_license_key),
-        **_key_actions("/nimbus-os", nimbus_os.list_all, nimbus_os.create, nimbus_os.store.revoke),
+        **_key_actions("/nimbus-os", nimbus_os.list_keys, nimbus_os.create_key, nimbus_os.keys.revoke),
         **_key_actions("/neuroai", neuroai.list_all, neuroai.create, neuroai.store.revoke),
-        **_key_actions("/nexus", nexus.list_all, nexus.create, nexus.store.revoke),
+        **_key_actions("/nexus", nexus.list_keys, nexus.create_key, nexus.keys.revoke),
     }
     routes = [Route(path, _ControlRoute(state.control_token, of_path)) for path, of_path in actions.items()]
     return Mount("/_sandbox", routes=routes)

@@ -58,7 +58,7 @@ class State:
             storage_url=storage_url,
         )
         self.nimbus_api = NimbusApi(
-            self.database, self.switches, limits=limits, models=models, issue_token=self.github.tokens.issue
+            self.database, self.switches, limits=limits, models=models, issue_token=self.github.issue_token
         )
         self.nimbus_os = NimbusOs(self.database)
         self.neuroai = NeuroAi(self.database, self.switches)

@@ -17,8 +17,7 @@ from packaging.tags import parse_tag
 from packaging.version import Version
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.sandbox.github.wheel_cache import WheelCache
-from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec
+from nimbus_sdk.sandbox.github.wheel_cache import WheelCache, WheelSpec
 from nimbus_sdk.sandbox.http.database import Clock
 
 

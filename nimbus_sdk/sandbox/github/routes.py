@@ -29,43 +29,36 @@ _BINARY = "application/octet-stream"
 _ERRORS = ErrorFormat({}, "", lambda error: {"message": error.text, "status": str(error.status)})
 
 
-class GithubTokens:
-    """Tokens for the releases of the core, stored as their SHA-256."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def issue(self, fingerprint: str, lifetime: float | None) -> tuple[str, float | None]:
-        """Issue a token that ends with the key of a fingerprint; return it and when it expires."""
-        token = "ghp_" + "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(_TOKEN_LENGTH))
-        expires_at = None if lifetime is None else self._database.clock() + lifetime
-        row = {"token_hash": digest(token), "fingerprint": fingerprint, "expires_at": expires_at}
-        self._database.insert("tokens", row)
-        return token, expires_at
-
-    def is_valid(self, token: str) -> bool:
-        """Return whether the token was issued here and is neither expired nor revoked."""
-        query = "SELECT 1 FROM tokens WHERE token_hash = ? AND (expires_at IS NULL OR expires_at > ?)"
-        return bool(self._database.fetch_all(query, (digest(token), self._database.clock())))
-
-    def revoke_all(self) -> None:
-        """Revoke every token at once, as a rotation on the service's side does."""
-        self._database.execute("DELETE FROM tokens")
-
-
 class GitHub:
-    """The part of GitHub that serves the core."""
+    """The part of GitHub that serves the core; tokens are stored as their SHA-256."""
 
     def __init__(
         self, database: Database, switches: Switches, releases: Releases, *, url: str, storage_url: str
     ) -> None:
         self.url = url
-        self.tokens = GithubTokens(database)
         self.releases = releases
+        self._database = database
         self._clock = database.clock
         self._switches = switches
         self._storage_url = storage_url
         self._link_secret = secrets.token_bytes(32)
+
+    def issue_token(self, fingerprint: str, lifetime: float | None) -> tuple[str, float | None]:
+        """Issue a token that ends with the key of a fingerprint; return it and when it expires."""
+        token = "ghp_" + "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(_TOKEN_LENGTH))
+        expires_at = None if lifetime is None else self._clock() + lifetime
+        row = {"token_hash": digest(token), "fingerprint": fingerprint, "expires_at": expires_at}
+        self._database.insert("tokens", row)
+        return token, expires_at
+
+    def _is_valid(self, token: str) -> bool:
+        """Return whether the token was issued here and is neither expired nor revoked."""
+        query = "SELECT 1 FROM tokens WHERE token_hash = ? AND (expires_at IS NULL OR expires_at > ?)"
+        return bool(self._database.fetch_all(query, (digest(token), self._clock())))
+
+    def revoke_tokens(self) -> None:
+        """Revoke every token at once, as a rotation on the service's side does."""
+        self._database.execute("DELETE FROM tokens")
 
     def routes(self) -> list[ServiceRoute]:
         """Return the routes below ``/github``."""
@@ -128,7 +121,7 @@ class GitHub:
         if not scheme:
             # Without authentication, GitHub answers as if a private repository did not exist.
             return github_error(404, "Not Found")
-        if scheme.lower() not in ("bearer", "token") or not self.tokens.is_valid(token.strip()):
+        if scheme.lower() not in ("bearer", "token") or not self._is_valid(token.strip()):
             return github_error(401, "Bad credentials")
         repository = f"{request.path_params['owner']}/{request.path_params['repo']}"
         if repository.lower() != REPOSITORY.lower() or request.method != "GET":

@@ -109,11 +109,7 @@ class LicenseKeys:
         return key
 
     def require_active(self, key: str) -> StoredKey:
-        """Return a key that is valid now.
-
-        Raises:
-            HttpError: INVALID_FORMAT, INVALID_KEY (unknown or revoked) or KEY_EXPIRED.
-        """
+        """Return a key that is valid now, or raise INVALID_FORMAT, INVALID_KEY or KEY_EXPIRED."""
         require_format(key)
         stored = self._store.find(key)
         if stored is None:
@@ -166,14 +162,7 @@ class LicenseKeys:
         ]
 
     def log_event(self, key: str, event_type: str, details: str) -> tuple[str, StoredKey]:
-        """Record one analytics event; an inference is counted against the month's quota.
-
-        Returns:
-            The event's id, and the key after the event.
-
-        Raises:
-            HttpError: The key is invalid, or QUOTA_EXCEEDED if the quota is used up and blocks analytics.
-        """
+        """Record one analytics event, an inference against the quota; return its id and the key after it."""
         now, event_id = self._clock(), f"evt_{secrets.token_hex(10)}"
         with self._database.transaction() as connection:
             stored = self.require_active(key)

@@ -5,18 +5,11 @@ Source: the tables "License Tiers" and "License Features" of the Nimbus API docu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """One license tier.
-
-    Attributes:
-        rank: A tier includes all tiers of lower rank.
-        monthly_limit: Inferences a month; None is unlimited.
-        features: The values of ``features``.
-    """
+class Tier(NamedTuple):
+    """One license tier; it includes all tiers of lower rank. A monthly limit of None is unlimited."""
 
     rank: int
     monthly_limit: int | None

@@ -3,8 +3,8 @@
 The list of models contains every model with the tier it requires; the file of a model above the key's tier is
 refused with 403.
 
-Source: the endpoint sections and the table "Error Codes" of the Nimbus API documentation. Bodies are written
-here field by field, and share no code with the SDK that reads them.
+Source: the endpoint sections, "Rate Limiting" and the table "Error Codes" of the Nimbus API documentation.
+Bodies are written here field by field, and share no code with the SDK that reads them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Any
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.faults import Switches
 from nimbus_sdk.sandbox.http.key_store import StoredKey, UnknownKeyError
-from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
+from nimbus_sdk.sandbox.http.rate_limits import RateLimiter
+from nimbus_sdk.sandbox.http.requests import Handler, Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import (
     ErrorFormat,
     HttpError,
@@ -28,11 +29,21 @@ from nimbus_sdk.sandbox.http.responses import (
     iso_or_none,
     json_response,
 )
-from nimbus_sdk.sandbox.nimbus_api.access import EndpointLimits, key_anywhere, key_in_body, key_in_header
 from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeys, next_month, require_format
 from nimbus_sdk.sandbox.nimbus_api.license_tiers import is_covered
 
 API_VERSION = "1.1.0"
+_WINDOW_SECONDS = 60.0
+_REQUESTS_PER_MINUTE: Mapping[str, int | None] = {
+    "validate": 100,
+    "refresh": 10,
+    "revoke": 10,
+    "github_token": 20,
+    "models": 60,
+    "analytics": 1000,
+    "health": None,
+}
+_OTHER_ENDPOINTS = 1000
 _BYTES_PER_MB = 1_000_000
 MODEL_FIELDS = (
     "name",
@@ -95,6 +106,33 @@ def read_models(folder: Path, url: str) -> Models:
     }
 
 
+def _key_in_body(request: Request) -> str:
+    """Return the ``api_key`` of a JSON body; raise MISSING_KEY, or INVALID_FORMAT if it is not text."""
+    return _require_text(request.require_json_object("MISSING_KEY").get("api_key"))
+
+
+def _key_in_header(request: Request) -> str:
+    """Return the ``X-API-Key`` header; raise MISSING_KEY if there is none."""
+    return _require_text(request.headers.get("x-api-key"))
+
+
+def _key_anywhere(request: Request) -> str:
+    """Return the key of the header, or else of the JSON body of a POST, or else of the query of a GET."""
+    if "x-api-key" in request.headers:
+        return _key_in_header(request)
+    if request.method == "POST":
+        return _key_in_body(request)
+    return _require_text(request.query.get("api_key"))
+
+
+def _require_text(key: object) -> str:
+    if key is None or key == "":
+        raise HttpError("MISSING_KEY")
+    if not isinstance(key, str):
+        raise HttpError("INVALID_FORMAT")
+    return key
+
+
 class NimbusApi:
     """The Nimbus API with its keys; ``issue_token`` takes a key's fingerprint and a lifetime in seconds."""
 
@@ -111,26 +149,27 @@ class NimbusApi:
         self._database = database
         self._clock = database.clock
         self._switches = switches
-        self._limits = EndpointLimits(database.clock, limits)
+        self._limits = {**_REQUESTS_PER_MINUTE, **(limits or {})}
+        self._limiter = RateLimiter(database.clock)
         self._models = models
         self._issue_token = issue_token
 
     def routes(self) -> list[ServiceRoute]:
         """Return the routes of the API."""
         endpoints = (
-            ("/v1/auth/validate", "validate", "POST", key_in_body, self._validate),
-            ("/v1/auth/refresh", "refresh", "POST", key_in_body, self._refresh),
-            ("/v1/auth/revoke", "revoke", "POST", key_in_body, self._revoke),
-            ("/v1/installer/github-token", "github_token", "GET, POST", key_anywhere, self._github_token),
-            ("/v1/models/list", "models", "GET", key_in_header, self._list_models),
-            ("/v1/models/{name}/download", "model_file", "GET", key_in_header, self._download_model),
-            ("/v1/analytics/log", "analytics", "POST", key_in_body, self._log_event),
+            ("/v1/auth/validate", "validate", "POST", _key_in_body, self._validate),
+            ("/v1/auth/refresh", "refresh", "POST", _key_in_body, self._refresh),
+            ("/v1/auth/revoke", "revoke", "POST", _key_in_body, self._revoke),
+            ("/v1/installer/github-token", "github_token", "GET, POST", _key_anywhere, self._github_token),
+            ("/v1/models/list", "models", "GET", _key_in_header, self._list_models),
+            ("/v1/models/{name}/download", "model_file", "GET", _key_in_header, self._download_model),
+            ("/v1/analytics/log", "analytics", "POST", _key_in_body, self._log_event),
         )
         routes = [
             ServiceRoute(
                 path,
                 name,
-                self._limits.limited(name, methods, find_key, respond),
+                self._limited(name, methods, find_key, respond),
                 _REVOKE_ERRORS if name == "revoke" else NIMBUS_API_ERRORS,
             )
             for path, name, methods, find_key, respond in endpoints
@@ -143,7 +182,45 @@ class NimbusApi:
         Raises:
             HttpError: NOT_FOUND or RATE_LIMIT_EXCEEDED.
         """
-        raise HttpError("NOT_FOUND", headers=self._limits.count("unknown", request.client_address))
+        raise HttpError("NOT_FOUND", headers=self._count("unknown", request.client_address))
+
+    def _count(self, endpoint: str, caller: str) -> dict[str, str]:
+        """Count a request of a key or address; return the limit's headers or raise RATE_LIMIT_EXCEEDED."""
+        limit = self._limits.get(endpoint, _OTHER_ENDPOINTS)
+        if limit is None:
+            return {}
+        headers = self._limiter.count(endpoint, caller, limit=limit, seconds=_WINDOW_SECONDS)
+        if "Retry-After" in headers:
+            raise HttpError("RATE_LIMIT_EXCEEDED", headers=headers)
+        return headers
+
+    def _limited(
+        self,
+        endpoint: str,
+        methods: str,
+        find_key: Callable[[Request], str],
+        respond: Callable[[Request, str], Response],
+    ) -> Handler:
+        """Return a handler that limits its requests and sends the limit's headers with every response."""
+
+        async def handler(request: Request) -> Response:
+            key, error = "", None
+            try:
+                request.require_method(methods, "METHOD_NOT_ALLOWED")
+                key = find_key(request)
+            except HttpError as refusal:
+                error = refusal
+            # A request without a usable key is counted as well, before it is refused.
+            headers = self._count(endpoint, key or request.client_address)
+            try:
+                if error is not None:
+                    raise error
+                return respond(request, key).with_headers(headers)
+            except HttpError as refusal:
+                refusal.headers.update(headers)
+                raise
+
+        return handler
 
     def _validate(self, request: Request, key: str) -> Response:
         stored = self.keys.require_active(key)

@@ -1,9 +1,10 @@
-"""Wheels are built from the core's sources, once, and stored."""
+"""Wheels are built once, edited, and stay valid."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from zipfile import ZIP_STORED, ZipFile
 
 import pytest
 from installer.sources import WheelFile
@@ -28,8 +29,7 @@ def test_processes_that_build_at_once_share_one_wheel(tmp_path, core_source):
     """Three processes that need the same wheel in the same folder all get it, and leave one."""
     code = (
         "import sys; from pathlib import Path\n"
-        "from nimbus_sdk.sandbox.github.wheel_cache import WheelCache\n"
-        "from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec\n"
+        "from nimbus_sdk.sandbox.github.wheel_cache import WheelCache, WheelSpec\n"
         "print(WheelCache(Path(sys.argv[1]), Path(sys.argv[2])).wheel(WheelSpec()))"
     )
     command = [sys.executable, "-c", code, str(core_source), str(tmp_path / "wheels")]
@@ -73,3 +73,36 @@ def test_the_reference_core_is_built():
         with WheelFile.open(path) as wheel:
             wheel.validate_record()
         assert "Requires-Dist: numpy" in core_metadata(path)
+
+
+def test_edited_wheels_stay_valid(sandbox):
+    """Tags, requirements and padding are where installers look, and RECORD matches."""
+    release = sandbox.publish(
+        "0.4.0",
+        padding=300_000,
+        tags=("py3-none-any", "cp39.cp310-abi3-win_amd64"),
+        requires=("lorem-ipsum>=9",),
+        requires_python=">=3.99",
+    )
+    assert [asset.name for asset in release.assets] == [
+        "nimbus_sdk_core-0.4.0-py3-none-any.whl",
+        "nimbus_sdk_core-0.4.0-cp39.cp310-abi3-win_amd64.whl",
+        "SHA256SUMS",
+    ]
+    assert release.notes.splitlines() == [
+        "Requires-Dist: numpy>=1.26",
+        "Requires-Dist: lorem-ipsum>=9",
+        "Requires-Python: >=3.99",
+    ]
+    for asset in release.assets[:2]:
+        with WheelFile.open(asset.path) as wheel:
+            wheel.validate_record()
+        assert "Requires-Python: >=3.99\n" in core_metadata(asset.path)
+        with ZipFile(asset.path) as archive:
+            filler = archive.getinfo("nimbus_sdk_core/_padding.bin")
+        assert (filler.file_size, filler.compress_type) == (300_000, ZIP_STORED)
+    with ZipFile(release.assets[1].path) as archive:
+        assert archive.read("nimbus_sdk_core-0.4.0.dist-info/WHEEL").decode().splitlines()[-2:] == [
+            "Tag: cp310-abi3-win_amd64",
+            "Tag: cp39-abi3-win_amd64",
+        ]

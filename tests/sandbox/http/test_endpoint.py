@@ -74,7 +74,7 @@ def test_an_exception_is_the_500_of_the_service(sandbox, http, caplog, monkeypat
     def fail(*_):
         raise RuntimeError("disk on fire")
 
-    monkeypatch.setattr("nimbus_sdk.sandbox.nexus.NexusKeys.find_active", fail)
+    monkeypatch.setattr("nimbus_sdk.sandbox.nexus.Nexus._require_claims", fail)
     answer = request_service(sandbox, http, "nexus_thread", keys)
     assert answer.json() == {
         "statusCode": 500,
