@@ -47,8 +47,9 @@ class GitHub:
         """Issue a token that ends with the key of a fingerprint; return it and when it expires."""
         token = "ghp_" + "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(_TOKEN_LENGTH))
         expires_at = None if lifetime is None else self._clock() + lifetime
-        row = {"token_hash": digest(token), "fingerprint": fingerprint, "expires_at": expires_at}
-        self._database.insert("tokens", row)
+        self._database.execute(
+            "INSERT INTO tokens VALUES (?, ?, ?)", (digest(token), fingerprint, expires_at)
+        )
         return token, expires_at
 
     def _is_valid(self, token: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from nimbus_sdk.errors import ConfigurationError
 
 Clock = Callable[[], float]
 """Returns Unix seconds."""
-Values = Sequence[object] | Mapping[str, object]
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS keys (
     number INTEGER PRIMARY KEY, service TEXT NOT NULL, id TEXT NOT NULL UNIQUE,
@@ -31,10 +30,8 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE TABLE IF NOT EXISTS tokens (
     token_hash TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, expires_at REAL
 ) STRICT;
-CREATE TABLE IF NOT EXISTS neuroai_audit (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, key_id TEXT, method TEXT NOT NULL,
-    path TEXT NOT NULL, status INTEGER NOT NULL, code TEXT, ip TEXT NOT NULL, referrer TEXT,
-    request_id TEXT NOT NULL
+CREATE TABLE IF NOT EXISTS neuroai_log (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, entry TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS nexus_disabled (id TEXT PRIMARY KEY) STRICT;
 """
@@ -87,19 +84,12 @@ class Database:
                 raise
             self._connection.execute("COMMIT")
 
-    def execute(self, statement: str, values: Values = ()) -> None:
-        """Run one statement."""
+    def execute(self, statement: str, values: Sequence[object] = ()) -> int:
+        """Run one statement and return the number of the last row that was inserted."""
         with self.transaction() as connection:
-            connection.execute(statement, values)
+            return connection.execute(statement, values).lastrowid or 0
 
-    def insert(self, table: str, row: Mapping[str, object]) -> int:
-        """Insert one row, given by column, and return its number."""
-        columns, parameters = ", ".join(row), ", ".join(f":{column}" for column in row)
-        statement = f"INSERT INTO {table} ({columns}) VALUES ({parameters})"  # noqa: S608
-        with self.transaction() as connection:
-            return connection.execute(statement, row).lastrowid or 0
-
-    def fetch_all(self, query: str, values: Values = ()) -> list[sqlite3.Row]:
+    def fetch_all(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query."""
         with self.transaction() as connection:
             return connection.execute(query, values).fetchall()

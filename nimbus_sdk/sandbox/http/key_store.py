@@ -56,15 +56,11 @@ class KeyStore:
         """Add a key; its id is the first 12 hexadecimal digits of its SHA-256 if omitted."""
         key_hash, now = digest(key), self._database.clock()
         key_id = key_id or key_hash[:_FINGERPRINT_LENGTH]
-        row = {
-            "service": self._service,
-            "id": key_id,
-            "key_hash": key_hash,
-            "masked": masked,
-            "fields": json.dumps(fields),
-            "created_at": now,
-        }
-        return StoredKey(self._database.insert("keys", row), key_id, masked, dict(fields), now, None)
+        statement = (
+            "INSERT INTO keys (service, id, key_hash, masked, fields, created_at) VALUES (?, ?, ?, ?, ?, ?)"
+        )
+        values = (self._service, key_id, key_hash, masked, json.dumps(fields), now)
+        return StoredKey(self._database.execute(statement, values), key_id, masked, dict(fields), now, None)
 
     def find(self, key: str) -> StoredKey | None:
         """Return an active key, or None."""

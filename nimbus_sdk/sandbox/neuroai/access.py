@@ -7,6 +7,7 @@ key, referrer restrictions); its samples are missing, so codes and form are an a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 
@@ -45,52 +46,11 @@ NEUROAI_ERRORS = ErrorFormat(
 )
 
 
-class NeuroAiAudit:
-    """The audit log of one database: every request, with or without a valid key, and its outcome."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def record(self, request: Request, key_id: str | None, status: int, code: str | None) -> None:
-        """Record one request with its outcome, secrets masked; ``key_id`` is None if the key is unknown."""
-        referrer = request.headers.get("referer")
-        row = {
-            "at": self._database.clock(),
-            "key_id": key_id,
-            "method": request.method,
-            "path": mask_text(request.path.removeprefix("/neuroai")),
-            "status": status,
-            "code": code,
-            "ip": request.client_address,
-            "referrer": None if referrer is None else mask_text(referrer.partition("?")[0]),
-            "request_id": mask_text(request.request_id),
-        }
-        self._database.insert("neuroai_audit", row)
-
-    def page(self, after: int, count: int) -> list[tuple[int, dict[str, object]]]:
-        """Return the entries after the one of a number, oldest first, with their numbers."""
-        rows = self._database.fetch_all(
-            "SELECT * FROM neuroai_audit WHERE number > ? ORDER BY number LIMIT ?", (after, count)
-        )
-        columns = ("key_id", "method", "path", "status", "code", "ip", "referrer", "request_id")
-        return [
-            (
-                row["number"],
-                {
-                    "id": f"log_{row['number']}",
-                    "created_at": iso(row["at"]),
-                    **{column: row[column] for column in columns},
-                },
-            )
-            for row in rows
-        ]
-
-
 class AccessControl:
     """Checks the key of every request and records every request in the audit log."""
 
     def __init__(self, database: Database, keys: NeuroAiKeys, switches: Switches) -> None:
-        self.audit = NeuroAiAudit(database)
+        self._database = database
         self._keys = keys
         self._clock = database.clock
         self._switches = switches
@@ -109,10 +69,36 @@ class AccessControl:
             except HttpError as error:
                 code = error.code
                 response = NEUROAI_ERRORS.response_to(error, request.request_id)
-            self.audit.record(request, None if key is None else key.stored.id, response.status, code)
+            self._record(request, key, response.status, code)
             return response
 
         return handler
+
+    def audit_log(self, after: int, count: int) -> list[tuple[int, dict[str, object]]]:
+        """Return the entries after the one of a number, oldest first, with their numbers."""
+        rows = self._database.fetch_all(
+            "SELECT number, at, entry FROM neuroai_log WHERE number > ? ORDER BY number LIMIT ?",
+            (after, count),
+        )
+        return [
+            (number, {"id": f"log_{number}", "created_at": iso(at), **json.loads(entry)})
+            for number, at, entry in rows
+        ]
+
+    def _record(self, request: Request, key: NeuroAiKey | None, status: int, code: str | None) -> None:
+        referrer = request.headers.get("referer")
+        entry = {
+            "key_id": None if key is None else key.stored.id,
+            "method": request.method,
+            "path": mask_text(request.path.removeprefix("/neuroai")),
+            "status": status,
+            "code": code,
+            "ip": request.client_address,
+            "referrer": None if referrer is None else mask_text(referrer.partition("?")[0]),
+            "request_id": mask_text(request.request_id),
+        }
+        statement = "INSERT INTO neuroai_log (at, entry) VALUES (?, ?)"
+        self._database.execute(statement, (self._clock(), json.dumps(entry)))
 
     def _run(self, request: Request, key: NeuroAiKey | None, actions: Actions) -> Answer:
         if key is None:

@@ -23,34 +23,20 @@ from pydantic import (
     model_validator,
 )
 
-from nimbus_sdk.sandbox.http.responses import iso_or_none
+from nimbus_sdk.sandbox.http.responses import HttpError, iso_or_none
 
 MAX_LENGTH = 200
 MAX_ITEMS = 100
 KeyType = Literal["personal", "team", "service"]
 _DOMAIN = re.compile(r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*")
+_DEVELOPER = ("agents:read", "agents:write", "analytics:read")
+_API_KEYS = ("api_keys:read", "api_keys:write", "audit_logs:read")
+_API_MANAGER = (*_API_KEYS, "integrations:read", "integrations:write")
 ROLES: Mapping[str, tuple[str, ...]] = {
     "Viewer": ("agents:read", "analytics:read"),
-    "Developer": ("agents:read", "agents:write", "analytics:read"),
-    "Administrator": (
-        "agents:read",
-        "agents:write",
-        "analytics:read",
-        "api_keys:read",
-        "api_keys:write",
-        "audit_logs:read",
-        "integrations:read",
-        "integrations:write",
-        "users:read",
-        "users:write",
-    ),
-    "API Manager": (
-        "api_keys:read",
-        "api_keys:write",
-        "audit_logs:read",
-        "integrations:read",
-        "integrations:write",
-    ),
+    "Developer": _DEVELOPER,
+    "Administrator": (*_DEVELOPER, *_API_MANAGER, "users:read", "users:write"),
+    "API Manager": _API_MANAGER,
 }
 LEAST_ROLE = "Viewer"
 
@@ -118,11 +104,7 @@ class KeyFields(BaseModel):
 
 
 def parse_key_fields(body: Mapping[str, object]) -> KeyFields:
-    """Return the key fields of a JSON object.
-
-    Raises:
-        ValueError: A field is unknown or invalid; the message is for people.
-    """
+    """Return the key fields of a JSON object; raise invalid_request if one is unknown or invalid."""
     _check_names(body, KeyFields.model_fields)
     given = {name: value for name, value in body.items() if value is not None or name == "type"}
     try:
@@ -130,17 +112,15 @@ def parse_key_fields(body: Mapping[str, object]) -> KeyFields:
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == "value_error":
-            raise first["ctx"]["error"] from None
-        name = str(first["loc"][0])
-        raise ValueError(f"{name} is {KeyFields.model_fields[name].description}.") from None
+            message = str(first["ctx"]["error"])
+        else:
+            name = str(first["loc"][0])
+            message = f"{name} is {KeyFields.model_fields[name].description}."
+        raise HttpError("invalid_request", message) from None
 
 
 def change_key_fields(fields: KeyFields, changes: Mapping[str, object]) -> KeyFields:
-    """Return key fields with changes; a role without permissions brings its own.
-
-    Raises:
-        ValueError: A field is unknown, invalid, or cannot change.
-    """
+    """Return key fields with changes; a role without permissions brings its own, the type cannot change."""
     _check_names(changes, [name for name in KeyFields.model_fields if name != "type"])
     body = {**fields.model_dump(), "expires_at": iso_or_none(fields.expires_at), **changes}
     if "role" in changes and "permissions" not in changes:
@@ -150,7 +130,8 @@ def change_key_fields(fields: KeyFields, changes: Mapping[str, object]) -> KeyFi
 
 def _check_names(body: Mapping[str, object], known: Collection[str]) -> None:
     if unknown := sorted(body.keys() - set(known)):
-        raise ValueError(f"{unknown[0]} cannot be set here, only {', '.join(known)}.")
+        message = f"{unknown[0]} cannot be set here, only {', '.join(known)}."
+        raise HttpError("invalid_request", message)
 
 
 def is_referrer(entry: str) -> bool:
@@ -164,12 +145,7 @@ def is_referrer(entry: str) -> bool:
 
 
 def is_allowed_from(entries: Iterable[str], referrer: str, address: str) -> bool:
-    """Return whether a request can use a key with this list of referrers.
-
-    Args:
-        entries: The key's list.
-        referrer: The request's ``Referer`` or ``Origin``, empty if it has none.
-        address: The peer's IP address.
+    """Return whether a list of referrers has the ``Referer`` or ``Origin`` of a request, or its address.
 
     Examples:
         >>> is_allowed_from(["*.example.com"], "https://app.example.com/page", "203.0.113.9")

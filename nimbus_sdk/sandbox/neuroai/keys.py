@@ -10,7 +10,7 @@ from datetime import datetime
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.key_store import KeyStore, StoredKey
-from nimbus_sdk.sandbox.http.responses import iso, iso_or_none
+from nimbus_sdk.sandbox.http.responses import HttpError, iso, iso_or_none
 from nimbus_sdk.sandbox.neuroai.key_fields import KeyFields, KeyType, parse_key_fields
 
 _PREFIX_LENGTH = 12
@@ -49,12 +49,9 @@ class NeuroAiKeys:
         self._clock = database.clock
 
     def add(self, fields: KeyFields, user: str, ceiling: list[str] | None) -> tuple[NeuroAiKey, str]:
-        """Add a key and return it with its secret, which cannot be read later.
+        """Add a key of an account and return it with its secret, which cannot be read later.
 
-        Args:
-            fields: The fields that its owner can set.
-            user: The account that owns it.
-            ceiling: The permissions of its creator, which a personal key cannot exceed; None means none.
+        The ceiling is what a personal key cannot exceed: the permissions of its creator.
         """
         secret = _new_secret()
         stored = {
@@ -112,8 +109,8 @@ class NeuroAiKeys:
         }
         try:
             fields = parse_key_fields(body)
-        except ValueError as error:
-            raise ConfigurationError(f"The NeuroAI key is invalid: {error}") from error
+        except HttpError as error:
+            raise ConfigurationError(f"The NeuroAI key is invalid: {error.message}") from error
         return self.add(fields, user, None)[1]
 
     def find(self, secret: str) -> NeuroAiKey | None:
@@ -126,13 +123,13 @@ class NeuroAiKeys:
         stored = self.store.find_by_id(key_id)
         return None if stored is None else _key(stored)
 
-    def page(self, after: int, count: int) -> list[NeuroAiKey]:
-        """Return the keys created after the one of a number, oldest first."""
+    def page(self, after: int = 0, count: int = -1) -> list[NeuroAiKey]:
+        """Return the keys created after the one of a number, oldest first; a negative count is all."""
         return [_key(stored) for stored in self.store.list_active(after, count)]
 
     def list_all(self) -> list[dict[str, object]]:
         """Return all keys for listings, oldest first."""
-        return [_key(stored).to_json() for stored in self.store.list_active()]
+        return [key.to_json() for key in self.page()]
 
     def update(self, key: NeuroAiKey, fields: KeyFields) -> NeuroAiKey:
         """Change the fields of a key."""
@@ -150,7 +147,7 @@ class NeuroAiKeys:
 
     def deactivate_user(self, user: str) -> None:
         """Deactivate an account: its personal keys are deleted, those of its teams and services stay."""
-        for key in self.page(0, -1):
+        for key in self.page():
             if key.stored.fields["user"] == user and key.fields.type == "personal":
                 self.store.revoke(key.stored.id)
 
