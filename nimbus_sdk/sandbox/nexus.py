@@ -19,8 +19,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.key_store import KeyStore
+from nimbus_sdk.sandbox.http.database import Database, KeyStore
 from nimbus_sdk.sandbox.http.masking import mask_text
 from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import ErrorFormat, HttpError, Response, json_response

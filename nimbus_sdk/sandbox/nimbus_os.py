@@ -19,8 +19,7 @@ from typing import Any, Literal
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.errors.suggestions import list_choices
-from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.key_store import KeyStore
+from nimbus_sdk.sandbox.http.database import Database, KeyStore
 from nimbus_sdk.sandbox.http.masking import MASK
 from nimbus_sdk.sandbox.http.requests import Handler, Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import ErrorFormat, HttpError, Response, iso, json_response

@@ -18,9 +18,8 @@ from nimbus_sdk.sandbox.availability import unavailable_error
 from nimbus_sdk.sandbox.github.releases import Releases
 from nimbus_sdk.sandbox.github.routes import GitHub
 from nimbus_sdk.sandbox.github.wheel_cache import REFERENCE_CORE, WheelCache
-from nimbus_sdk.sandbox.http.database import Clock
+from nimbus_sdk.sandbox.http.database import Clock, KeyStore
 from nimbus_sdk.sandbox.http.faults import Fault, FaultQueues, Switches
-from nimbus_sdk.sandbox.http.key_store import KeyStore
 from nimbus_sdk.sandbox.http.request_log import RequestLog
 from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKeys
 from nimbus_sdk.sandbox.nexus import Nexus

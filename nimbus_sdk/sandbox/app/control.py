@@ -42,8 +42,8 @@ from starlette.types import Receive, Scope, Send
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.app.state import State
+from nimbus_sdk.sandbox.http.database import UnknownKeyError
 from nimbus_sdk.sandbox.http.faults import ENDPOINTS, Fault, Switches
-from nimbus_sdk.sandbox.http.key_store import UnknownKeyError
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _Action = Callable[..., tuple[int, object]]

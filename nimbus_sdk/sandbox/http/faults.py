@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.errors.suggestions import list_choices
-from nimbus_sdk.sandbox.http.responses import ErrorFormat, Response, json_response
+from nimbus_sdk.sandbox.http.responses import ErrorFormat, HttpError, Response, json_response
 
 _MAX_COUNT = 2**62
 _REAL = (int, float)
@@ -158,7 +158,7 @@ class Fault:
             return json_response(self.status or 200, self.body)
         if self.status is None and self.code is None:
             return None
-        return errors.response(request_id, status=self.status, code=self.code)
+        return errors.response(HttpError(self.code, status=self.status), request_id)
 
     def _whole(self, content_type: str, body: bytes) -> Response:
         return Response(self.status or 200, {"Content-Type": content_type}, body)

@@ -102,15 +102,21 @@ def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
 
 
 class HttpError(Exception):
-    """Ends a request with an error body: a code of its service, a text for this case, headers to add."""
+    """Ends a request with an error body: a code of its service or a status, a text for this case, headers."""
 
     def __init__(
-        self, code: str, message: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        code: str | None = None,
+        message: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        status: int | None = None,
     ) -> None:
-        super().__init__(code)
+        super().__init__(code or status)
         self.code = code
         self.message = message
         self.headers = dict(headers or {})
+        self.status = status
 
 
 class ErrorDetails(NamedTuple):
@@ -139,28 +145,17 @@ class ErrorFormat:
     body: Callable[[ErrorDetails], object]
     by_status: Mapping[int, str] = field(default_factory=dict)
 
-    def response(
-        self,
-        request_id: str,
-        *,
-        status: int | None = None,
-        code: str | None = None,
-        message: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
-        """Return an error response; status and code default to what is usual for the other of them."""
+    def response(self, error: HttpError, request_id: str) -> Response:
+        """Return the response to an error; status and code default to what is usual for the other of them."""
+        status, code = error.status, error.code
         if status is None:
             status = self.codes.get(code or "", (500, ""))[0]
         if code is None:
             codes = (name for name, (usual_status, _) in self.codes.items() if usual_status == status)
             code = self.by_status.get(status) or next(codes, self.default_code)
         text = self.codes[code][1] if code in self.codes else reason_phrases.get(status, "Unknown")
-        details = ErrorDetails(status, code, text, message, request_id)
-        return json_response(status, self.body(details), headers)
-
-    def response_to(self, error: HttpError, request_id: str) -> Response:
-        """Return the response that an error ends its request with."""
-        return self.response(request_id, code=error.code, message=error.message, headers=error.headers)
+        details = ErrorDetails(status, code, text, error.message, request_id)
+        return json_response(status, self.body(details), error.headers)
 
 
 def iso(timestamp: float) -> str:

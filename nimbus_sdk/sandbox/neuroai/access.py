@@ -68,7 +68,7 @@ class AccessControl:
                 response = Response(status) if body is None else json_response(status, body)
             except HttpError as error:
                 code = error.code
-                response = NEUROAI_ERRORS.response_to(error, request.request_id)
+                response = NEUROAI_ERRORS.response(error, request.request_id)
             self._record(request, key, response.status, code)
             return response
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.key_store import KeyStore, StoredKey
+from nimbus_sdk.sandbox.http.database import Database, KeyStore, StoredKey
 from nimbus_sdk.sandbox.http.responses import HttpError, iso, iso_or_none
 from nimbus_sdk.sandbox.neuroai.key_fields import KeyFields, KeyType, parse_key_fields
 

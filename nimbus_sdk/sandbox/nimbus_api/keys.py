@@ -16,8 +16,7 @@ from typing import Literal
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.errors.suggestions import list_choices
-from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.key_store import KeyStore, StoredKey
+from nimbus_sdk.sandbox.http.database import Database, KeyStore, StoredKey
 from nimbus_sdk.sandbox.http.masking import mask_key, mask_text
 from nimbus_sdk.sandbox.http.responses import HttpError, iso, iso_or_none
 from nimbus_sdk.sandbox.nimbus_api.license_tiers import TIERS

@@ -15,9 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nimbus_sdk.sandbox.http.database import Database
+from nimbus_sdk.sandbox.http.database import Database, StoredKey, UnknownKeyError
 from nimbus_sdk.sandbox.http.faults import Switches
-from nimbus_sdk.sandbox.http.key_store import StoredKey, UnknownKeyError
 from nimbus_sdk.sandbox.http.rate_limits import RateLimiter
 from nimbus_sdk.sandbox.http.requests import Handler, Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import (
