@@ -13,25 +13,29 @@
 ``PATCH /v1/agents/{agent_id}``            agents:write      200
 =========================================  ================  =========================================
 
-Source: the section "Endpoints Summary" of the NeuroAI documentation for paths and methods; names on the wire
-are an assumption of this SDK.
+Source: the sections "Endpoints Summary", "Monitoring and Logging" (the log has usage, failed attempts,
+unexpected locations) and "Troubleshooting" (401, 403, 429, expired key, referrers) of the NeuroAI
+documentation. Its samples are missing: codes, form and names on the wire are an assumption of this SDK.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.faults import Switches
-from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
-from nimbus_sdk.sandbox.http.responses import HttpError
-from nimbus_sdk.sandbox.neuroai.access import ANY_KEY, NEUROAI_ERRORS, AccessControl, Actions, Answer
+from nimbus_sdk.sandbox.http.masking import mask_text
+from nimbus_sdk.sandbox.http.rate_limits import RateLimiter
+from nimbus_sdk.sandbox.http.requests import Handler, Request, ServiceRoute
+from nimbus_sdk.sandbox.http.responses import ErrorFormat, HttpError, Response, iso, json_response
 from nimbus_sdk.sandbox.neuroai.key_fields import (
     LEAST_ROLE,
     KeyFields,
     change_key_fields,
+    is_allowed_from,
     parse_key_fields,
 )
 from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKey, NeuroAiKeys
@@ -39,16 +43,42 @@ from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKey, NeuroAiKeys
 MAX_AGENT_NAME_LENGTH = 100
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
+Answer = tuple[int, object]
+"""Status and JSON body; None means no body."""
+Action = Callable[[Request, NeuroAiKey], Answer]
+Actions = Mapping[str, tuple[str | None, Action]]
+"""By HTTP method, the permission that it needs (``ANY_KEY`` for none) and the action."""
+ANY_KEY = None
+NEUROAI_ERRORS = ErrorFormat(
+    codes={
+        "unauthorized": (401, "Invalid or missing API key"),
+        "key_expired": (401, "API key has expired"),
+        "forbidden": (403, "API key lacks the required permission"),
+        "referrer_denied": (403, "API key is not allowed from this referrer"),
+        "not_found": (404, "Resource not found"),
+        "method_not_allowed": (405, "Method not allowed"),
+        "conflict": (409, "Conflict"),
+        "payload_too_large": (413, "Request body is too large"),
+        "invalid_request": (422, "Invalid request"),
+        "rate_limited": (429, "Rate limit exceeded"),
+        "internal_error": (500, "Internal server error"),
+        "service_unavailable": (503, "Service unavailable"),
+    },
+    default_code="internal_error",
+    body=lambda error: {"error": {"code": error.code, "message": error.message or error.text}},
+)
 
 
 class NeuroAi:
-    """NeuroAI with its keys, agents and audit log."""
+    """NeuroAI with its keys, agents, and the audit log of every request, with or without a valid key."""
 
     def __init__(self, database: Database, switches: Switches) -> None:
         self.keys = NeuroAiKeys(database)
+        self._database = database
         self._clock = database.clock
+        self._switches = switches
+        self._limiter = RateLimiter(database.clock)
         self._agents = {"agt_sandbox": "Sandbox agent"}
-        self._access = AccessControl(database, self.keys, switches)
 
     def routes(self) -> list[ServiceRoute]:
         """Return the routes below ``/neuroai``."""
@@ -72,9 +102,68 @@ class NeuroAi:
             ("/{rest:path}", "neuroai", {}),
         )
         return [
-            ServiceRoute(f"/neuroai{path}", name, self._access.protect(actions), NEUROAI_ERRORS)
+            ServiceRoute(f"/neuroai{path}", name, self._protected(actions), NEUROAI_ERRORS)
             for path, name, actions in endpoints
         ]
+
+    def _protected(self, actions: Actions) -> Handler:
+        """Return a handler that runs these actions for keys with the permission."""
+
+        async def handler(request: Request) -> Response:
+            key, code = self.keys.find(_bearer_token(request)), None
+            try:
+                status, body = self._run(request, key, actions)
+                if self._switches.neuroai_camel_case:
+                    body = camel_case(body)
+                response = Response(status) if body is None else json_response(status, body)
+            except HttpError as error:
+                code = error.code
+                response = NEUROAI_ERRORS.response(error, request.request_id)
+            self._record(request, key, response.status, code)
+            return response
+
+        return handler
+
+    def _record(self, request: Request, key: NeuroAiKey | None, status: int, code: str | None) -> None:
+        referrer = request.headers.get("referer")
+        entry = {
+            "key_id": None if key is None else key.stored.id,
+            "method": request.method,
+            "path": mask_text(request.path.removeprefix("/neuroai")),
+            "status": status,
+            "code": code,
+            "ip": request.client_address,
+            "referrer": None if referrer is None else mask_text(referrer.partition("?")[0]),
+            "request_id": mask_text(request.request_id),
+        }
+        statement = "INSERT INTO neuroai_log (at, entry) VALUES (?, ?)"
+        self._database.execute(statement, (self._clock(), json.dumps(entry)))
+
+    def _run(self, request: Request, key: NeuroAiKey | None, actions: Actions) -> Answer:
+        if key is None:
+            raise HttpError("unauthorized")
+        self._check_restrictions(request, key)
+        if not actions:
+            raise HttpError("not_found")
+        request.require_method(", ".join(actions), "method_not_allowed")
+        permission, action = actions[request.method]
+        if permission is not ANY_KEY and permission not in key.fields.granted_permissions:
+            raise HttpError("forbidden", f"API key lacks the permission {permission}")
+        return action(request, self.keys.mark_used(key))
+
+    def _check_restrictions(self, request: Request, key: NeuroAiKey) -> None:
+        fields, limit = key.fields, key.fields.rate_limit
+        if key.is_expired(self._clock()):
+            raise HttpError("key_expired")
+        referrer = request.headers.get("referer") or request.headers.get("origin", "")
+        if fields.referrers and not is_allowed_from(fields.referrers, referrer, request.client_address):
+            raise HttpError("referrer_denied")
+        if limit is not None:
+            allowance = self._limiter.count(
+                "", key.stored.id, limit=limit["requests"], seconds=limit["per_seconds"]
+            )
+            if "Retry-After" in allowance:
+                raise HttpError("rate_limited", headers={"Retry-After": allowance["Retry-After"]})
 
     def _list(self, request: Request, caller: NeuroAiKey) -> Answer:
         after, limit = _parse_page(request.query)
@@ -120,7 +209,12 @@ class NeuroAi:
 
     def _list_audit(self, request: Request, caller: NeuroAiKey) -> Answer:
         after, limit = _parse_page(request.query)
-        return 200, _page_json(self._access.audit_log(after, limit + 1), limit)
+        statement = "SELECT number, at, entry FROM neuroai_log WHERE number > ? ORDER BY number LIMIT ?"
+        entries = [
+            (number, {"id": f"log_{number}", "created_at": iso(at), **json.loads(entry)})
+            for number, at, entry in self._database.fetch_all(statement, (after, limit + 1))
+        ]
+        return 200, _page_json(entries, limit)
 
     def _list_agents(self, request: Request, caller: NeuroAiKey) -> Answer:
         rows = [{"id": agent_id, "name": name} for agent_id, name in self._agents.items()]
@@ -174,3 +268,24 @@ def _page_json(rows: Sequence[tuple[int, object]], limit: int) -> dict[str, obje
     page = rows[:limit]
     cursor = str(page[-1][0]) if len(rows) > limit else None
     return {"data": [row for _, row in page], "next_cursor": cursor}
+
+
+def _bearer_token(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def camel_case(value: object) -> object:
+    """Return JSON with its names in camelCase.
+
+    Examples:
+        >>> camel_case({"next_cursor": None, "data": [{"key_prefix": "nai_1"}]})
+        {'nextCursor': None, 'data': [{'keyPrefix': 'nai_1'}]}
+    """
+    if isinstance(value, dict):
+        return {_camel_name(name): camel_case(item) for name, item in value.items()}
+    return [camel_case(item) for item in value] if isinstance(value, list) else value
+
+
+def _camel_name(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)

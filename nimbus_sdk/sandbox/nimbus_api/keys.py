@@ -2,6 +2,8 @@
 
 The plain key exists only in the return value of ``LicenseKeys.create``. No server has to
 run to change the keys of a file; a running one sees changes at once.
+
+Source of the tiers: the tables "License Tiers" and "License Features" of the Nimbus API documentation.
 """
 
 from __future__ import annotations
@@ -12,19 +14,40 @@ from collections.abc import Collection
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.errors.suggestions import list_choices
 from nimbus_sdk.sandbox.http.database import Database, KeyStore, StoredKey
 from nimbus_sdk.sandbox.http.masking import mask_key, mask_text
 from nimbus_sdk.sandbox.http.responses import HttpError, iso, iso_or_none
-from nimbus_sdk.sandbox.nimbus_api.license_tiers import TIERS
 
 Kind = Literal["test", "live"]
 _KEY_PATTERN = re.compile(r"nbci_(live|test)_[0-9a-fA-F]{48}")
 _MAX_COUNT = 2**62
 _BLOCKABLE = frozenset({"validate", "refresh", "analytics"})
+
+
+class Tier(NamedTuple):
+    """One license tier; it includes all tiers of lower rank. A monthly limit of None is unlimited."""
+
+    rank: int
+    monthly_limit: int | None
+    features: tuple[str, ...]
+
+
+_BASIC = ("batch_inference",)
+_RESEARCH = (*_BASIC, "streaming", "training", "calibration", "model_export")
+_COMMERCIAL = (*_RESEARCH, "custom_models", "priority_support")
+_ENTERPRISE = (*_COMMERCIAL, "on_premise")
+
+TIERS = {
+    "free": Tier(0, 10_000, _BASIC),
+    "trial": Tier(0, 10_000, _BASIC),
+    "research": Tier(1, 50_000, _RESEARCH),
+    "commercial": Tier(2, 500_000, _COMMERCIAL),
+    "enterprise": Tier(3, None, _ENTERPRISE),
+}
 
 
 class LicenseKeys:
@@ -201,6 +224,20 @@ def require_format(key: str) -> None:
     """Raise INVALID_FORMAT unless a text has the format of a Nimbus API key."""
     if not _KEY_PATTERN.fullmatch(key):
         raise HttpError("INVALID_FORMAT")
+
+
+def is_covered(required: str, tier: str) -> bool:
+    """Return whether a license of one tier may use what requires another.
+
+    A tier that is not in the table counts as the lowest if a license has it, and as the highest if required.
+
+    Examples:
+        >>> is_covered("research", "commercial"), is_covered("research", "free"), is_covered("free", "trial")
+        (True, False, True)
+    """
+    licensed, needed = TIERS.get(tier), TIERS.get(required)
+    highest = max(other.rank for other in TIERS.values())
+    return (licensed.rank if licensed else 0) >= (needed.rank if needed else highest)
 
 
 def month(timestamp: float) -> str:

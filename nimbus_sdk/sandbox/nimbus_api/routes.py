@@ -28,8 +28,7 @@ from nimbus_sdk.sandbox.http.responses import (
     iso_or_none,
     json_response,
 )
-from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeys, next_month, require_format
-from nimbus_sdk.sandbox.nimbus_api.license_tiers import is_covered
+from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeys, is_covered, next_month, require_format
 
 API_VERSION = "1.1.0"
 _WINDOW_SECONDS = 60.0
