@@ -54,13 +54,14 @@ _Actions = Mapping[str, Mapping[str, _Action]]
 
 def control_routes(state: State) -> Mount:
     """Return the routes below ``/_sandbox``."""
-    licenses, nimbus_os, neuroai, nexus = (
-        state.nimbus_api.keys,
+    licenses, neuroai = state.nimbus_api.keys, state.neuroai.keys
+    nimbus_os, nexus, github, log, faults = (
         state.nimbus_os,
-        state.neuroai.keys,
         state.nexus,
+        state.github,
+        state.log,
+        state.faults,
     )
-    github, log, faults = state.github, state.log, state.faults
 
     def revoke_license_key(key: str = "", reason: object = None, **_: object) -> None:
         licenses.revoke(str(key), reason=None if reason is None else str(reason))
@@ -78,7 +79,10 @@ def control_routes(state: State) -> Mount:
             "DELETE": _call(faults.clear),
         },
         "/releases": {
-            "POST": lambda **options: (201, github.release_json(github.releases.publish(**options)))
+            "POST": lambda **options: (
+                201,
+                github.release_json(github.releases.publish(**options)),
+            )
         },
         "/switches": {
             "GET": lambda: (200, dataclasses.asdict(state.switches)),

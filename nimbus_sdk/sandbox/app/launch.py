@@ -23,15 +23,7 @@ from nimbus_sdk.sandbox.page import page_routes
 
 
 def launch(new_state: Callable[..., State], port: int) -> tuple[State, ExitStack]:
-    """Start to serve; return the state and what to close in order to stop.
-
-    Args:
-        new_state: Builds the state from ``api_url``, ``storage_url`` and ``folder``.
-        port: Port of the API; 0 takes a free one.
-
-    Raises:
-        ConfigurationError: The port is taken or the database is invalid.
-    """
+    """Start to serve; return the state and what to close in order to stop."""
     with ExitStack() as stack:
         main, storage = bind_port(port), bind_port(0)
         stack.callback(main.close)

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nimbus_sdk.sandbox.github.releases import Releases
-from nimbus_sdk.sandbox.github.routes import REPOSITORY, GitHub, github_error
+from nimbus_sdk.sandbox.github.routes import REPOSITORY, GitHub
 from nimbus_sdk.sandbox.github.wheel_cache import WheelCache
 from nimbus_sdk.sandbox.http.database import Clock, Database
 from nimbus_sdk.sandbox.http.faults import FaultQueues, Switches
 from nimbus_sdk.sandbox.http.request_log import RequestLog
-from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
-from nimbus_sdk.sandbox.http.responses import Response
+from nimbus_sdk.sandbox.http.requests import ServiceRoute
 from nimbus_sdk.sandbox.neuroai.routes import NeuroAi
 from nimbus_sdk.sandbox.nexus import Nexus
 from nimbus_sdk.sandbox.nimbus_api.routes import NIMBUS_API_ERRORS, NimbusApi, read_models
@@ -21,13 +20,7 @@ from nimbus_sdk.sandbox.nimbus_os import NimbusOs
 
 
 class State:
-    """The services of a running sandbox, built from the arguments of ``Sandbox`` and what launching adds.
-
-    Args:
-        api_url: Base URL of the first port.
-        storage_url: Base URL of the second port.
-        folder: Temporary folder while the sandbox runs.
-    """
+    """The services of a running sandbox: from the arguments of ``Sandbox``, two ports and a folder."""
 
     def __init__(
         self,
@@ -63,7 +56,9 @@ class State:
         self.nimbus_os = NimbusOs(self.database)
         self.neuroai = NeuroAi(self.database, self.switches)
         self.nexus = Nexus(self.database)
-        self.unknown_route = ServiceRoute("", "unknown", self._reject_unknown_path, NIMBUS_API_ERRORS)
+        self.unknown_route = ServiceRoute(
+            "", "unknown", self.nimbus_api.reject_unknown_path, NIMBUS_API_ERRORS
+        )
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables that point the SDK to this sandbox, without a key."""
@@ -77,8 +72,3 @@ class State:
         """Return the routes of the first port."""
         services = (self.nimbus_api, self.github, self.nimbus_os, self.neuroai, self.nexus)
         return [route for service in services for route in service.routes()]
-
-    async def _reject_unknown_path(self, request: Request) -> Response:
-        if request.path.startswith("/github/"):
-            return github_error(404, "Not Found")
-        return self.nimbus_api.reject_unknown_path(request)

@@ -59,13 +59,9 @@ class Release:
 
 
 class Releases:
-    """The releases of one sandbox; the first is built, which takes time, when a release is first needed.
+    """The releases of one sandbox, with their ``SHA256SUMS`` files in a folder.
 
-    Args:
-        cache: Builds the wheels.
-        first_wheel: The wheel of the first release; None builds the core as it is.
-        folder: Folder for the ``SHA256SUMS`` files.
-        clock: Returns Unix seconds.
+    The first has the given wheel, or else the core as it is, built when a release is first needed.
     """
 
     def __init__(self, cache: WheelCache, first_wheel: Path | None, folder: Path, clock: Clock) -> None:
@@ -137,11 +133,11 @@ class Releases:
             self._publish_first_wheel()
             return self._add(_version_of(wheel), [wheel], digest, sums)
 
-    def latest(self) -> Release | None:
+    def latest(self) -> Release:
         """Return the release published last."""
         with self._lock:
             self._publish_first_wheel()
-            return next(reversed(self._by_tag.values()), None)
+            return next(reversed(self._by_tag.values()))
 
     def by_tag(self, tag: str) -> Release | None:
         """Return the release with this tag."""
@@ -192,11 +188,9 @@ def _requirement_lines(wheel: Path) -> str:
     """Return the ``Requires-Dist`` and ``Requires-Python`` lines of a wheel; a file that is none has none."""
     try:
         with ZipFile(wheel) as archive:
-            name = next((name for name in archive.namelist() if name.endswith(".dist-info/METADATA")), None)
-            if name is None:
-                return ""
+            name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
             metadata = HeaderParser().parsestr(archive.read(name).decode("utf-8"))
-    except (BadZipFile, UnicodeDecodeError):
+    except (BadZipFile, StopIteration, UnicodeDecodeError):
         return ""
     fields = ("Requires-Dist", "Requires-Python")
     return "\n".join(f"{field}: {value}" for field in fields for value in metadata.get_all(field, []))

@@ -68,6 +68,7 @@ class GitHub:
             ServiceRoute(f"{base}/latest", "release", self._authorized(self._latest), _ERRORS),
             ServiceRoute(f"{base}/tags/{{tag}}", "release", self._authorized(self._tagged), _ERRORS),
             ServiceRoute(f"{base}/assets/{{asset:int}}", "asset", self._authorized(self._asset), _ERRORS),
+            ServiceRoute("/github/{rest:path}", "unknown", _reject_unknown_path, _ERRORS),
         ]
 
     def storage_routes(self, errors: ErrorFormat) -> list[ServiceRoute]:
@@ -117,33 +118,31 @@ class GitHub:
 
     def _refusal(self, request: Request) -> Response | None:
         if not request.headers.get("user-agent"):
-            return github_error(403, "Request forbidden by administrative rules. A User-Agent is required.")
+            return _error(403, "Request forbidden by administrative rules. A User-Agent is required.")
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if not scheme:
             # Without authentication, GitHub answers as if a private repository did not exist.
-            return github_error(404, "Not Found")
+            return _error(404, "Not Found")
         if scheme.lower() not in ("bearer", "token") or not self._is_valid(token.strip()):
-            return github_error(401, "Bad credentials")
+            return _error(401, "Bad credentials")
         repository = f"{request.path_params['owner']}/{request.path_params['repo']}"
         if repository.lower() != REPOSITORY.lower() or request.method != "GET":
-            return github_error(404, "Not Found")
+            return _error(404, "Not Found")
         return None
 
     def _latest(self, request: Request) -> Response:
-        return self._release_response(self.releases.latest())
+        return json_response(200, self.release_json(self.releases.latest()))
 
     def _tagged(self, request: Request) -> Response:
-        return self._release_response(self.releases.by_tag(request.path_params["tag"]))
-
-    def _release_response(self, release: Release | None) -> Response:
+        release = self.releases.by_tag(request.path_params["tag"])
         if release is None:
-            return github_error(404, "Not Found")
+            return _error(404, "Not Found")
         return json_response(200, self.release_json(release))
 
     def _asset(self, request: Request) -> Response:
         asset = self.releases.asset(request.path_params["asset"])
         if asset is None:
-            return github_error(404, "Not Found")
+            return _error(404, "Not Found")
         if _BINARY in request.headers.get("accept", ""):
             expires = str(int(self._clock() + self._switches.link_lifetime))
             query = f"sig={self._sign(asset.id, expires)}&expires={expires}"
@@ -170,8 +169,11 @@ class GitHub:
         return hmac.new(self._link_secret, f"{number}:{expires}".encode(), hashlib.sha256).hexdigest()
 
 
-def github_error(status: int, message: str) -> Response:
-    """Return an error body as GitHub writes it."""
+async def _reject_unknown_path(request: Request) -> Response:
+    return _error(404, "Not Found")
+
+
+def _error(status: int, message: str) -> Response:
     return json_response(
         status, {"message": message, "documentation_url": _DOCUMENTATION, "status": str(status)}
     )

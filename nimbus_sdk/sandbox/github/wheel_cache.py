@@ -49,12 +49,7 @@ class WheelSpec:
 
 
 class WheelCache:
-    """Wheels by spec, stored on disk.
-
-    Args:
-        source: The core's sources.
-        folder: Folder for the wheels, which later processes use too; None is a temporary one of this process.
-    """
+    """Wheels by spec, in a folder that later processes use too; None is a temporary one of this process."""
 
     def __init__(self, source: Path = REFERENCE_CORE, folder: Path | None = None) -> None:
         self._source = source

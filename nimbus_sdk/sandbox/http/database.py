@@ -48,14 +48,9 @@ _SELECT = "SELECT number, id, masked, fields, created_at, revoked_at FROM keys W
 
 
 class Database:
-    """One SQLite connection shared by the server's thread and its owner's.
+    """One SQLite connection shared by the server's thread and its owner's, and the time of the sandbox.
 
-    Args:
-        path: The file, created if missing; None is a database in memory.
-        clock: The time of the sandbox.
-
-    Raises:
-        ConfigurationError: The file cannot be opened or is not an SQLite database.
+    The file is created if it is missing; without a path the database is in memory.
     """
 
     def __init__(self, path: Path | None, clock: Clock = time.time) -> None:
@@ -139,13 +134,7 @@ class StoredKey:
 
 
 class KeyStore:
-    """The keys of one service in a database.
-
-    Args:
-        database: The database.
-        service: Name of the service.
-        noun: What an error calls a key that can be revoked, such as ``active Nexus key``.
-    """
+    """The keys of one service; the noun, such as ``active Nexus key``, is what errors call one of them."""
 
     def __init__(self, database: Database, service: str, noun: str) -> None:
         self._database = database

@@ -42,7 +42,9 @@ class Endpoint:
         """Answer one request, as ASGI defines it."""
         http_request = HttpRequest(scope, receive)
         connection: Connection = scope[SCOPE_KEY]
-        request_id = _request_id(http_request.headers.get("x-request-id"))
+        request_id = http_request.headers.get("x-request-id", "")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = f"req_{secrets.token_hex(8)}"
         exchange = self._log.add(http_request, self._route.endpoint, request_id, self._clock())
         try:
             body = await _read_body(http_request)
@@ -96,12 +98,6 @@ class Endpoint:
         if fault.content_type is not None:
             headers["Content-Type"] = fault.content_type
         return response.with_headers(headers).with_headers(fault.headers or {})
-
-
-def _request_id(given: str | None) -> str:
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given
-    return f"req_{secrets.token_hex(8)}"
 
 
 async def _read_body(http_request: HttpRequest) -> bytes | None:
@@ -181,15 +177,11 @@ async def _send_broken(
 
 
 async def _throttle(chunks: Iterator[bytes], rate: float | None, receive: Receive) -> AsyncGenerator[bytes]:
-    if rate is None:
-        for chunk in chunks:
-            yield chunk
-        return
-    size = max(1, int(rate / _CHUNKS_PER_SECOND))
     for chunk in chunks:
+        size = max(1, len(chunk) if rate is None else int(rate / _CHUNKS_PER_SECOND))
         for start in range(0, len(chunk), size):
             part = chunk[start : start + size]
-            if await _disconnects_within(len(part) / rate, receive):
+            if rate is not None and await _disconnects_within(len(part) / rate, receive):
                 return
             yield part
 

@@ -69,11 +69,7 @@ class Connection(H11Protocol):
 
 
 class Listener:
-    """Serves from ``start`` to ``stop``.
-
-    Args:
-        applications: The application of each bound socket; ``stop`` closes the sockets.
-    """
+    """Serves the application of each bound socket from ``start`` to ``stop``, which closes the sockets."""
 
     def __init__(self, applications: Mapping[socket.socket, ASGIApp]) -> None:
         self._applications = applications
@@ -136,11 +132,7 @@ def _connection_factory(application: ASGIApp, state: ServerState) -> Callable[[]
 
 
 def bind_port(port: int) -> socket.socket:
-    """Return a socket bound to a loopback port; 0 takes a free one.
-
-    Raises:
-        ConfigurationError: The port is taken or not allowed.
-    """
+    """Return a socket bound to a loopback port; 0 takes a free one."""
     # asyncio sets TCP_NODELAY only if the protocol is given; without it a response takes 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:

@@ -21,11 +21,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def count(self, endpoint: str, caller: str, *, limit: int, seconds: float) -> dict[str, str]:
-        """Count one request of a caller, a key or an address, in a window of so many seconds.
-
-        Returns:
-            The ``X-RateLimit-*`` headers, with ``Retry-After`` only if the limit is exceeded.
-        """
+        """Count one request; return ``X-RateLimit-*`` headers, with ``Retry-After`` above the limit."""
         now, name = self._clock(), (endpoint, digest(caller))
         with self._lock:
             end, count = self._windows.get(name, (now, 0))

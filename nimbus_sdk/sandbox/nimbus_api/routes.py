@@ -174,12 +174,8 @@ class NimbusApi:
         ]
         return [*routes, ServiceRoute("/api/health", "health", self._health, NIMBUS_API_ERRORS)]
 
-    def reject_unknown_path(self, request: Request) -> Response:
-        """Refuse a request to a path that does not exist; these have a rate limit too.
-
-        Raises:
-            HttpError: NOT_FOUND or RATE_LIMIT_EXCEEDED.
-        """
+    async def reject_unknown_path(self, request: Request) -> Response:
+        """Refuse a request to a path that does not exist; these have a rate limit too."""
         raise HttpError("NOT_FOUND", headers=self._count("unknown", request.client_address))
 
     def _count(self, endpoint: str, caller: str) -> dict[str, str]:

@@ -15,10 +15,11 @@ from tests.support.sandbox_requests import (
 
 
 def test_every_endpoint_of_the_sandbox_can_fail(sandbox):
-    """The names that faults accept are those of the routes, in their order."""
+    """The names that faults accept are those of the routes that exist, in their order."""
     state = sandbox._state
     routes = (*state.api_routes(), *state.github.storage_routes(state.unknown_route.errors))
-    assert tuple(dict.fromkeys(route.endpoint for route in routes)) == ENDPOINTS
+    names = dict.fromkeys(route.endpoint for route in routes if route.endpoint != "unknown")
+    assert tuple(names) == ENDPOINTS
 
 
 def test_a_fault_fails_as_many_requests_as_set(sandbox, http):
