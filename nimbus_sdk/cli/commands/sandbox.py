@@ -34,7 +34,7 @@ commands.add_typer(keys)
 
 
 def _tiers() -> Iterable[str]:
-    from nimbus_sdk.sandbox.nimbus_api.license_tiers import TIERS
+    from nimbus_sdk.sandbox.nimbus_api.keys import TIERS
 
     return TIERS
 
