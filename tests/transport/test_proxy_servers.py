@@ -21,6 +21,7 @@ from tests.support.raw_server import head, saying, serving, tunnel
 
 API = "https://api.nimbusbci.com"
 KEY = "nbci_live_" + "0123456789ab" * 4
+LONG = pytest.mark.qualification
 
 
 def to_api(url=API):
@@ -50,7 +51,9 @@ def service(tmp_path, monkeypatch):
         yield server
 
 
-@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    "variable", ["HTTPS_PROXY", *(pytest.param(name, marks=LONG) for name in ("https_proxy", "ALL_PROXY"))]
+)
 def test_the_world_is_reached_through_the_proxy_and_the_key_only_within_the_tunnel(
     send, service, monkeypatch, variable
 ):
@@ -320,7 +323,11 @@ KUBERNETES = "localhost,127.0.0.1,::1,fd00::/8,10.0.0.0/8"
 
 
 @pytest.mark.parametrize(
-    "no_proxy", [KUBERNETES, "[::1]", "[fd00::]/8", "a b,[::1,host:port,http://[,://,%,*.,\u2603,\udc80"]
+    "no_proxy",
+    [
+        f"{KUBERNETES},[::1],[fd00::]/8,a b,[::1,host:port,http://[,://,%,*.,\u2603,\udc80",
+        *(pytest.param(one, marks=LONG) for one in (KUBERNETES, "[::1]", "[fd00::]/8")),
+    ],
 )
 def test_no_entry_of_no_proxy_breaks_a_call(send, service, monkeypatch, no_proxy):
     """What is usual in Kubernetes, and what makes no sense at all: the proxy is used as before."""
