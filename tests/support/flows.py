@@ -20,7 +20,8 @@ from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core import names as core_names
-from nimbus_sdk.core.wheel import loader
+from nimbus_sdk.core.wheel import loader, unpack
+from nimbus_sdk.core.wheel.manifest import InstalledCore
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.storage import sealed
@@ -33,8 +34,11 @@ FIRST_INSTALL = ["validate", "github_token", "release", "asset", "storage"]
 """A redirect counts with its asset: four requests."""
 
 
-TINY_CORE = [pytest.mark.tiny_core, pytest.mark.usefixtures("no_core_loaded", "no_waiting")]
+TINY_CORE = [pytest.mark.tiny_core, pytest.mark.usefixtures("no_core_loaded", "no_waiting", "probed_once")]
 """For modules whose ``sandbox`` publishes a core that is quick to install; no core is loaded before."""
+
+_probed: set[str] = set()
+"""SHA-256 of the wheels whose core was loaded in a process of its own."""
 
 
 class Sdk:
@@ -127,6 +131,19 @@ def _remove_names_of_the_core() -> dict[str, object]:
         name for name in vars(nimbus_sdk) if name in nimbus_sdk.__all__ and name not in nimbus_sdk._MODULES
     ]
     return {name: vars(nimbus_sdk).pop(name) for name in names}
+
+
+@pytest.fixture
+def probed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The core of each wheel is loaded in a process of its own once, and not at each install of it."""
+    probe = unpack.probe
+
+    def probe_new(core: InstalledCore) -> None:
+        if core.sha256 not in _probed:
+            probe(core)
+            _probed.add(core.sha256)
+
+    monkeypatch.setattr(unpack, "probe", probe_new)
 
 
 @pytest.fixture
