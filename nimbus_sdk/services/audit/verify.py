@@ -21,7 +21,7 @@ from nimbus_sdk.services.audit.entry import (
     decode_entry,
     is_genuine,
 )
-from nimbus_sdk.services.audit.files import NO_LINKS, TrailFiles
+from nimbus_sdk.services.audit.trail import NO_LINKS, TrailFiles
 from nimbus_sdk.storage import fs
 
 _Place: TypeAlias = tuple[str, int]

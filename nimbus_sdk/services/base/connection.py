@@ -36,8 +36,7 @@ class Connection:
         profile: Whose stored key.
 
     Attributes:
-        clock_offset: Seconds by which the service's clock is ahead of this machine's, by its last response,
-            or None.
+        clock_offset: Seconds that the service's clock was ahead of this machine's at the last response.
 
     Raises:
         InvalidKeyFormatError: The text that was given is not a key.
@@ -118,12 +117,6 @@ class Connection:
 
         Raises:
             ConfigurationError: Method, path or request id cannot be used.
-
-        Examples:
-            >>> service = Service(name="Fifth", entry="fifth", key_variable="FIFTH_API_KEY", url=None,
-            ...     url_variable="FIFTH_URL", portal="its dashboard", header="X-API-Key")
-            >>> Connection(service, None, base_url="https://fifth.example").request("get", "/orders").url
-            'https://fifth.example/orders'
         """
         method = _normalize_method(method)
         _check_path(path)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TypeVar
 
 from nimbus_sdk.config.settings import Settings
@@ -13,7 +13,6 @@ from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.storage import credentials, key_removal, key_sources
 from nimbus_sdk.storage.credentials import MemoryStore, StoreChoice, StoredKey
-from nimbus_sdk.storage.key_sources import SourceResult
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.flow import Flow, sleep_between
 
@@ -61,7 +60,10 @@ class KeySlot:
             MissingKeyError: No source has one.
         """
         service = self.service
-        result, _ = key_sources.first_found(self._read_variables())
+        variables, parse = service.key_variables, service.parse_key
+        environ = (key_sources.read_environment(os.environ, each, parse) for each in variables)
+        dotenv = (key_sources.read_dotenv(self.settings, each, parse) for each in variables)
+        result, _ = key_sources.first_found(chain(environ, dotenv))
         if result is not None and result.key is not None:
             return FoundKey(result.key, result.source, result.location)
         stored = key_sources.read_store(self.settings, base_url, service.key_kind)
@@ -84,13 +86,6 @@ class KeySlot:
         except NimbusError:
             return ""
         return "" if found.key.fingerprint == fingerprint else found.location
-
-    def _read_variables(self) -> Iterator[SourceResult[ServiceKey]]:
-        variables, parse = self.service.key_variables, self.service.parse_key
-        for variable in variables:
-            yield key_sources.read_environment(os.environ, variable, parse)
-        for variable in variables:
-            yield key_sources.read_dotenv(self.settings, variable, parse)
 
     @property
     def has_metadata(self) -> bool:

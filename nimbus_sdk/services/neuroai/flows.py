@@ -28,7 +28,7 @@ from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.neuroai import wire
 from nimbus_sdk.services.neuroai.models import KEEP, IssuedKey, Keep, KeyCheck, KeyInfo, KeyType, RateLimit
-from nimbus_sdk.services.neuroai.secrets import answer_lost, is_secret, save_secret, was_never_sent
+from nimbus_sdk.services.neuroai.secrets import is_secret, save_secret, was_never_sent
 from nimbus_sdk.services.rotation import flow as stored_keys
 from nimbus_sdk.services.rotation.state import StoredKeys
 from nimbus_sdk.storage.credentials import MemoryStore
@@ -273,8 +273,19 @@ class NeuroAIFlows:
                 f"cannot be read ({error.message}), so it is not known whether the key was created.",
                 hint="Check the list before you try again.",
             ) from None
-        if made or isinstance(lost, NimbusTimeoutError):
-            raise answer_lost(name, made, lost)
+        if made:
+            raise AnswerLostError(
+                f"The response to the creation of {name!r} was lost ({lost.message}), and with it the "
+                f"secret. The list has a key of that name that is as new: {' or '.join(made)}.",
+                left_behind=made,
+                hint=f"If it is yours, rotate it for a new secret, rotate_key({made[0]!r}), or delete it.",
+            )
+        if isinstance(lost, NimbusTimeoutError):
+            raise AnswerLostError(
+                f"NeuroAI did not answer the creation of {name!r} in time. It is not in the list so far, and "
+                f"may still be made ({lost.message}).",
+                hint="Check the list in a minute, before you try again.",
+            )
 
     def _find_made_since(self, name: str, began: datetime) -> Flow[tuple[str, ...]]:
         ids: list[str] = []

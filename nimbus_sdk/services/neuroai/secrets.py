@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nimbus_sdk.config.keys import PREFIXES
-from nimbus_sdk.errors import AnswerLostError, NimbusConnectionError, NimbusError
+from nimbus_sdk.errors import NimbusConnectionError, NimbusError
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.neuroai.models import IssuedKey
 from nimbus_sdk.storage.credentials import StoreChoice
@@ -57,26 +57,3 @@ def is_secret(text: str, in_use: ServiceKey) -> bool:
 def was_never_sent(error: NimbusError) -> bool:
     """Whether it is certain that a failed request was not carried out."""
     return isinstance(error, NimbusConnectionError) and not (error.passing and error.sent)
-
-
-def answer_lost(name: str, made: tuple[str, ...], lost: NimbusError) -> AnswerLostError:
-    """Return the error for a creation whose outcome the list does not show.
-
-    Args:
-        name: The key's name.
-        made: Ids of the keys in the list that may be it.
-        lost: The error that came instead of the response.
-    """
-    if not made:
-        return AnswerLostError(
-            f"NeuroAI did not answer the creation of {name!r} in time. It is not in the list so far, and may "
-            f"still be made ({lost.message}).",
-            hint="Check the list in a minute, before you try again.",
-        )
-    listed = " or ".join(made)
-    return AnswerLostError(
-        f"The response to the creation of {name!r} was lost ({lost.message}), and with it the secret. The "
-        f"list has a key of that name that is as new: {listed}.",
-        left_behind=made,
-        hint=f"If it is yours, rotate it for a new secret, rotate_key({made[0]!r}), or delete it.",
-    )

@@ -18,7 +18,6 @@ import pytest
 from nimbus_sdk import services
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import AuditTrailError, ConfigurationError, NimbusConnectionError, NimbusError
-from nimbus_sdk.services.audit import files
 from nimbus_sdk.services.audit.entry import (
     GENESIS,
     AuditEntry,
@@ -27,9 +26,9 @@ from nimbus_sdk.services.audit.entry import (
     encode_entry,
     encode_head,
 )
-from nimbus_sdk.services.audit.trail import AuditTrail
+from nimbus_sdk.services.audit.trail import AuditTrail, TrailFiles
 from nimbus_sdk.services.audit.verify import latest, verify
-from nimbus_sdk.storage import trust
+from nimbus_sdk.storage import fs, trust
 from tests.services.conftest import NIMBUS_OS_KEY, either_kind
 
 FIELDS = {
@@ -198,19 +197,19 @@ def test_nothing_to_record_leaves_no_entry(open_client, replies, folder):
 def test_a_full_disk_leaves_a_whole_trail(trail, folder, paths, monkeypatch):
     """Half a line is removed again, the error says whether the call was made, and the next entry fits."""
     trail.begin(entry())
-    real = files.fs.write_all  # type: ignore[attr-defined]
+    real = fs.write_all
 
     def full(descriptor: int, data: bytes) -> None:
         os.write(descriptor, data[:20])
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.fs, "write_all", full)  # type: ignore[attr-defined]
+        patch.setattr(fs, "write_all", full)
         with pytest.raises(AuditTrailError, match=r"No space left.*no call was made"):
             trail.begin(entry())
         with pytest.raises(AuditTrailError, match=r"request req_1.*outcome.*No space left"):
             trail.end(AuditOutcome(call=1, result="answered", status=200, request_id="req_1"))
-    assert files.fs.write_all is real  # type: ignore[attr-defined]
+    assert fs.write_all is real
     trail.begin(entry())
     assert [line["number"] for line in lines(folder)] == [1, 2]
     assert verify(paths, "nimbus-os")
@@ -353,16 +352,16 @@ def test_two_crashes_in_a_row_are_no_damage(trail, folder, paths, monkeypatch):
         pass
 
     def append_and_die(last: int) -> None:
-        def killed(self: files.TrailFiles, end: Position, secret: bytes) -> None:
+        def killed(self: TrailFiles, end: Position, secret: bytes) -> None:
             if end.number == last:
                 raise Killed
             write_head(self, end, secret)
 
         with monkeypatch.context() as patch:
-            patch.setattr(files.TrailFiles, "write_head", killed)
+            patch.setattr(TrailFiles, "write_head", killed)
             trail.begin(entry())
 
-    write_head = files.TrailFiles.write_head
+    write_head = TrailFiles.write_head
     trail.begin(entry())
     for number in (2, 3):
         with pytest.raises(Killed):
@@ -567,7 +566,7 @@ def test_a_trail_that_cannot_be_written_when_cancelled_is_logged(box, folder, mo
             task = asyncio.create_task(client.request("GET", "/orders"))
             while not box.journal():
                 await asyncio.sleep(0.01)
-            monkeypatch.setattr(files.fs, "write_all", full)  # type: ignore[attr-defined]
+            monkeypatch.setattr(fs, "write_all", full)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
