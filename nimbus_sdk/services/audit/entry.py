@@ -111,11 +111,7 @@ def encode_entry(
 
 
 def decode_entry(line: bytes) -> AuditRecord | None:
-    """Parse a line; None if it is none of the trail.
-
-    Raises:
-        AuditTrailError: It was written by a newer version of the SDK.
-    """
+    """Parse a line; None if it is none of the trail. ``AuditTrailError`` if a newer SDK has written it."""
     try:
         content = json.loads(line)
         _require_known_format(content)

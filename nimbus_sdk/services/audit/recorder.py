@@ -21,11 +21,7 @@ _log = logging.getLogger("nimbus_sdk.audit")
 
 
 def record_call(trail: AuditTrail, entry: AuditEntry, exchange: Flow[Response]) -> Flow[Response]:
-    """Make a call and record it before and after; one that cannot be recorded is not made.
-
-    Raises:
-        AuditTrailError: The trail cannot be written.
-    """
+    """Make a call and record it before and after; ``AuditTrailError`` and no call if that is not possible."""
     recording = _Recording(trail, entry)
     result = "not sent"
     try:

@@ -135,12 +135,7 @@ class AuditTrail:
 
 
 class TrailFiles:
-    """Where one trail is stored; every method raises ``OSError`` if the disk refuses.
-
-    Args:
-        paths: ``Paths.audit`` is its folder, ``Paths.seal`` the secret of its chain.
-        name: Which trail, such as ``nimbus-os``.
-    """
+    """Where one trail is stored; every method raises ``OSError`` if the disk refuses."""
 
     def __init__(self, paths: Paths, name: str) -> None:
         self.folder, self._secret_path, self._root = paths.audit, paths.seal, paths.state_root

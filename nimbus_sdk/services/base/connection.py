@@ -29,18 +29,13 @@ class Connection:
 
     Args:
         service: The service.
-        given: The caller's own key, from ``Service.parse_key``.
-        base_url: From the environment, else the service's own, if omitted. If there is none, all works that
-            needs no service.
+        given: The caller's own key, from ``Service.parse_key``; an error is raised here.
+        base_url: As for ``Service.find_base_url``. Without one, all works that needs no service.
         timeout: Seconds for one call, retries included.
         profile: Whose stored key.
 
     Attributes:
         clock_offset: Seconds that the service's clock was ahead of this machine's at the last response.
-
-    Raises:
-        InvalidKeyFormatError: The text that was given is not a key.
-        ConfigurationError: The base URL or a setting cannot be used.
     """
 
     def __init__(
@@ -108,15 +103,8 @@ class Connection:
     ) -> Request:
         """Return a request, without a key. POST and PATCH are not repeated if the response is lost.
 
-        Args:
-            method: HTTP method.
-            path: Below the base URL, starting with a slash, without a query.
-            params: Query.
-            json: Body; None sends none.
-            request_id: For ``X-Request-ID``; a new one if omitted.
-
-        Raises:
-            ConfigurationError: Method, path or request id cannot be used.
+        The path is below the base URL, and without a query. ``ConfigurationError`` if method, path or request
+        id cannot be used.
         """
         method = _normalize_method(method)
         _check_path(path)
@@ -132,11 +120,7 @@ class Connection:
         )
 
     def exchange(self, request: Request, key: ServiceKey | None = None) -> Flow[Response]:
-        """Send a request with a key, the one in use if omitted, and return the response.
-
-        Raises:
-            NimbusError: The service refused, or no response came; with the hints of this service.
-        """
+        """Send a request with a key, the one in use if omitted; errors have the hints of this service."""
         if key is None:
             key = (yield from run_blocking(self.find_key)).key
         auth = HeaderAuth(self.service.header, key.reveal(), self.origin, self.service.prefix)

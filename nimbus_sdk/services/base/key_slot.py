@@ -34,10 +34,6 @@ class KeySlot:
 
     Every method but ``exclusive`` is blocking. Those that use the store raise ``CredentialStoreError`` if it
     refuses or cannot be read.
-
-    Attributes:
-        settings: Which store, and which entry of it.
-        service: The service whose key it is.
     """
 
     settings: Settings
@@ -50,10 +46,7 @@ class KeySlot:
     def find_key(self, base_url: str) -> FoundKey:
         """Return the key of the first source that has one: variables, then this slot.
 
-        A stored key is only for the origin that accepted it.
-
-        Args:
-            base_url: The base URL that the key would be sent to.
+        A stored key is only for the origin that accepted it, so the base URL must be of that.
 
         Raises:
             InvalidKeyFormatError: The first source that has a text has no key. The message names it.
@@ -122,9 +115,7 @@ class KeySlot:
     def exclusive(self, change: Flow[T], *, seconds: float, busy: str) -> Flow[T]:
         """Run a flow while no other process changes the service's keys.
 
-        Raises:
-            ConfigurationError: Another process still does after so many seconds, with the message ``busy``;
-                or the lock cannot be made.
+        ``ConfigurationError``, with the message ``busy``, if another one still does after so many seconds.
         """
         with Lock(f"{self.settings.paths.rotation}.lock") as lock:
             try:

@@ -60,24 +60,17 @@ class Service:
     plain_key_variable: str = ""
 
     def find_base_url(self, given: str | None) -> str | None:
-        """Return the base URL: the one given, else the variable's, else the service's own, else None.
-
-        Raises:
-            ConfigurationError: It is neither https nor this machine's loopback.
-        """
+        """Return the base URL: the one given, else the variable's, else the service's own, else None."""
         if given is not None:
             return base_url(given, "base_url")
         named = read_text(os.environ, self.url_variable)
         return base_url(named, self.url_variable) if named else self.url
 
     def parse_key(self, text: object) -> ParsedServiceKey:
-        """Parse a key of this service: return it, the error with it, or None for None.
+        """Parse a key, perhaps with white space or quotes around it: return it, the error, or None for None.
 
         The error is returned and not raised, so that the caller can drop the text first: a traceback shows
         the arguments of every function that it passed through.
-
-        Args:
-            text: The key; white space, line breaks and quotes around it are removed.
         """
         if text is None:
             return None

@@ -98,12 +98,10 @@ def parse_key_info(response: Response) -> KeyInfo:
 def parse_issued_key(
     response: Response, service: Service, known: Mapping[str, str]
 ) -> tuple[KeyInfo, ServiceKey]:
-    """Parse the key in a response, and its secret; a secret is returned whatever is wrong with the rest.
+    """Parse the key in a response, and its secret, which is returned whatever is wrong with the rest.
 
-    Args:
-        response: The response; ``ResponseFormatError`` if there is no secret in it.
-        service: Parses the secret.
-        known: ``id`` and ``name``, if the response does not have them; what else does not fit is dropped.
+    ``known`` has id and name if the response does not; what else does not fit is dropped.
+    ``ResponseFormatError`` if there is no secret.
     """
     secret = _find_secret(response, service)
     if secret is None:

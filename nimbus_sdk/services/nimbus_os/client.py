@@ -34,9 +34,6 @@ _URLS = {"sandbox": "https://api-sandbox.nimbus-os.com", "production": None}
 def nimbus_os(environment: str) -> Service:
     """Return Nimbus OS in one of its environments, which have separate keys.
 
-    Raises:
-        ConfigurationError: There is no such environment.
-
     Examples:
         >>> nimbus_os("production").entry
         'nimbus-os.production'

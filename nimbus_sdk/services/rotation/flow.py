@@ -15,7 +15,7 @@ from nimbus_sdk.errors import InvalidKeyError, NimbusError
 from nimbus_sdk.services.base.connection import Connection
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.rotation.record import Rotation
-from nimbus_sdk.services.rotation.state import StoredKeys, is_for
+from nimbus_sdk.services.rotation.state import StoredKeys
 from nimbus_sdk.storage.credentials import MemoryStore
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
@@ -99,21 +99,14 @@ def undo_rotation(flows: F) -> Flow[Rotation]:
 def rotate_key(
     connection: Connection, new: ServiceKey | None, validate: Callable[[ServiceKey], Flow[None]]
 ) -> Flow[Rotation]:
-    """Store the new key, check that it is valid, and make it the current one.
-
-    Args:
-        connection: Uses the new key once that is the current one.
-        new: The new key, or None to continue with the one that was given before.
-        validate: A flow that raises if a key is not valid.
-    """
+    """Store a new key, or take the one that was given before; once it is valid, make it the current one."""
     keys = StoredKeys(connection)
 
     def rotate() -> Flow[Rotation]:
         connection.forget_stored_key()
-        unfinished = yield from run_blocking(keys.unfinished_rotation)
-        if unfinished is not None and unfinished.step == "switched" and is_for(unfinished, new):
-            return (yield from run_blocking(lambda: keys.finish_switch(unfinished)))
-        received = yield from run_blocking(lambda: keys.receive(unfinished, new))
+        received = yield from run_blocking(lambda: keys.receive(new))
+        if received.step == "switched":
+            return received
         try:
             ready, key = yield from run_blocking(lambda: keys.prepare_switch(received))
             yield from _validate(keys, ready, validate(key))

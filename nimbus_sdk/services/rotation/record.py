@@ -85,11 +85,7 @@ class Rotation:
 
 
 def read_record(paths: Paths) -> Rotation | None:
-    """Return the rotation that was recorded last, or None. What is true is decided by the stored keys.
-
-    Raises:
-        ConfigurationError: The record cannot be read, or is damaged.
-    """
+    """Return the rotation that was recorded last, or None. What is true is decided by the stored keys."""
     try:
         content = trust.read(paths.rotation, paths.state_root)
         if content is None:

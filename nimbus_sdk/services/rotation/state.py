@@ -132,25 +132,32 @@ class StoredKeys:
 
     # The transitions of a rotation.
 
-    def receive(self, rotation: Rotation | None, new: ServiceKey | None) -> Rotation:
-        """Store the new key in its own slot; without one, continue a rotation with the key that is there."""
-        if rotation is not None and rotation.step == "switched":
+    def receive(self, new: ServiceKey | None) -> Rotation:
+        """Store the new key in its own slot; without one, continue with the key that is there."""
+        rotation = self.unfinished_rotation()
+        if rotation is not None and rotation.is_under_way:
+            return self._continue(rotation, new)
+        if new is None:
+            raise self._no_new_key()
+        return self._begin(new)
+
+    def _continue(self, rotation: Rotation, new: ServiceKey | None) -> Rotation:
+        is_same = new is None or new.fingerprint == rotation.new_fingerprint
+        if rotation.step == "switched" and is_same:
+            return self.finish_switch(rotation)
+        if rotation.step == "switched":
             raise ConfigurationError(
                 f"The rotation to {rotation.new_masked} is not confirmed yet.",
                 hint="Confirm or undo it before you begin another one.",
             )
-        if rotation is not None and rotation.step == "received":
-            if not is_for(rotation, new):
-                raise ConfigurationError(
-                    f"The new key {rotation.new_masked} was given before, and is stored.",
-                    hint="Run the rotation again without a key to continue with it, or undo it first.",
-                )
-            if new is not None:
-                self.next.save_and_check(new, self._connection.origin)
-            return rotation
-        if new is None:
-            raise self._no_new_key()
-        return self._begin(new)
+        if not is_same:
+            raise ConfigurationError(
+                f"The new key {rotation.new_masked} was given before, and is stored.",
+                hint="Run the rotation again without a key to continue with it, or undo it first.",
+            )
+        if new is not None:
+            self.next.save_and_check(new, self._connection.origin)
+        return rotation
 
     def prepare_switch(self, rotation: Rotation) -> tuple[Rotation, ServiceKey]:
         """Return the new key, and the rotation with the old key that it will replace."""
@@ -310,11 +317,6 @@ class StoredKeys:
             f"There is no new {self._service.name} key.",
             hint=f"Make one in {self._service.portal}, then give it here.",
         )
-
-
-def is_for(rotation: Rotation, new: ServiceKey | None) -> bool:
-    """Whether a rotation is the one to this key; None is the key of any rotation."""
-    return new is None or new.fingerprint == rotation.new_fingerprint
 
 
 def _already_over(rotation: Rotation | None) -> ConfigurationError:
