@@ -108,8 +108,16 @@ class Paths:
                 cache=os.path.join(home, "cache"),
                 profile=profile,
             )
+        import platformdirs
+
         try:
-            paths = cls._of_platform(profile)
+            paths = cls(
+                config=platformdirs.user_config_dir(APPLICATION, appauthor=False),
+                data=os.path.join(platformdirs.user_data_dir(APPLICATION, appauthor=False), "data"),
+                state=os.path.join(platformdirs.user_state_dir(APPLICATION, appauthor=False), "state"),
+                cache=platformdirs.user_cache_dir(APPLICATION, appauthor=False),
+                profile=profile,
+            )
         except RuntimeError:
             # Newer versions of platformdirs raise this, older ones return a path that starts with ~.
             paths = None
@@ -125,18 +133,6 @@ class Paths:
             )
         return paths
 
-    @classmethod
-    def _of_platform(cls, profile: str) -> Paths:
-        import platformdirs
-
-        return cls(
-            config=platformdirs.user_config_dir(APPLICATION, appauthor=False),
-            data=os.path.join(platformdirs.user_data_dir(APPLICATION, appauthor=False), "data"),
-            state=os.path.join(platformdirs.user_state_dir(APPLICATION, appauthor=False), "state"),
-            cache=platformdirs.user_cache_dir(APPLICATION, appauthor=False),
-            profile=profile,
-        )
-
     @property
     def state_root(self) -> str:
         """The folder from which on others must not be able to change the state: the home of the SDK."""
@@ -144,12 +140,7 @@ class Paths:
 
     @property
     def keyring_user(self) -> str:
-        """The user of the profile's entry in the keyring. All homes share that: any but the default is named.
-
-        Examples:
-            >>> Paths.of("/srv/one", "lab").keyring_user == Paths.of("/srv/two", "lab").keyring_user
-            False
-        """
+        """The user of the entry in the keyring, which all homes share: any home but the default is named."""
         state = os.path.realpath(self.state)
         if state == os.path.realpath(_default_state()):
             return self.profile

@@ -99,15 +99,7 @@ class StoredKey(Generic[K_co]):
     problem: str = ""
 
     def withheld_from(self, api_url: str) -> str | None:
-        """Return why the key may not be used for an API, or None if it may.
-
-        Examples:
-            >>> stored = StoredKey(key=None, store="file", location="")
-            >>> stored.withheld_from("https://api.nimbusbci.com") is None
-            True
-            >>> stored.withheld_from("https://elsewhere.example")
-            'it is for https://api.nimbusbci.com:443, not for https://elsewhere.example:443'
-        """
+        """Return why the key may not be used for an API, or None if it may."""
         requested = origin(api_url)
         if requested == self.origin:
             return None

@@ -61,12 +61,6 @@ class KeyKind(Generic[K_co]):
         origin: The API origin for a key that was stored without one; empty if it may go nowhere.
         name: What such a key is called.
         save_command: The command that stores one.
-
-    Examples:
-        >>> NIMBUS_BCI.parse_entry({"key": "nbci_test_" + "0123456789ab" * 4, "origin": "https://a.example:443"})
-        KeyEntry(key=ApiKey('nbci_test_0123…89ab'), origin='https://a.example:443')
-        >>> NIMBUS_BCI.parse_entry("nbci_test_" + "0123456789ab" * 4).origin
-        'https://api.nimbusbci.com:443'
     """
 
     parse: Callable[[str | None], K_co | InvalidKeyFormatError | None]

@@ -153,11 +153,6 @@ def find_key(
         ConfigurationError: A file that was named cannot be read.
         CredentialStoreError: The store that should have the key cannot be read.
         MissingKeyError: No source has one.
-
-    Examples:
-        >>> settings = Settings()
-        >>> find_key(settings, "nbci_test_" + "0123456789ab" * 4).location
-        'the argument'
     """
     argument, given = read_argument(given), None
     result, notes = first_found(_read_all(settings, argument, patience))

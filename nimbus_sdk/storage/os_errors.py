@@ -11,11 +11,7 @@ from nimbus_sdk.errors import CoreInstallError
 
 @contextmanager
 def disk_errors(folder: str) -> Iterator[None]:
-    """Raise a ``CoreInstallError`` with the folder and its free space for any ``OSError`` of the block.
-
-    Raises:
-        CoreInstallError: Instead of an ``OSError``.
-    """
+    """Raise a ``CoreInstallError`` with the folder and its free space for any ``OSError`` of the block."""
     try:
         yield
     except OSError as error:

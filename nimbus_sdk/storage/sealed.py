@@ -203,8 +203,7 @@ def write_last_seen(paths: Paths, now: float) -> None:
 
 def _seal(paths: Paths, path: str, purpose: str, record: Mapping[str, object]) -> None:
     with suppress(OSError):
-        if _is_newer(trust.read(path, paths.state_root)):
-            raise _newer(paths, path, purpose)
+        _require_known_format(trust.read(path, paths.state_root), paths, path, purpose)
     try:
         secret = _secret(paths)
         payload = dict(record)
@@ -247,30 +246,22 @@ def _unseal(paths: Paths, path: str, purpose: str) -> Record | None:
         return record
     if _was_replaced(path, content):
         return _unseal(paths, path, purpose)
-    if _is_newer(content):
-        raise _newer(paths, path, purpose)
+    _require_known_format(content, paths, path, purpose)
+    fault = f"The {purpose} of profile {paths.profile} was changed, cut short, or comes from another machine."
     # A rejection that cannot be understood still counts.
-    aside = "" if purpose == "rejection" else f" {_quarantine(path)}"
-    raise SessionTamperedError(
-        f"The {purpose} of profile {paths.profile} was changed, cut short, or comes from another machine."
-        f"{aside}"
-    )
+    raise SessionTamperedError(fault if purpose == "rejection" else f"{fault} {_quarantine(path)}")
 
 
-def _is_newer(content: bytes | None) -> bool:
-    """Whether a newer version of the SDK has written a file, whose format it may have changed."""
+def _require_known_format(content: bytes | None, paths: Paths, path: str, purpose: str) -> None:
     try:
         found = json.loads(content or b"null")
     except (ValueError, RecursionError):
-        return False
+        return
     version = found.get("format") if isinstance(found, dict) else None
-    return type(version) is int and version > FORMAT
-
-
-def _newer(paths: Paths, path: str, purpose: str) -> NewerSessionError:
-    return NewerSessionError(
-        f"The {purpose} of profile {paths.profile} in {path} was written by a newer version of the SDK."
-    )
+    if type(version) is int and version > FORMAT:
+        raise NewerSessionError(
+            f"The {purpose} of profile {paths.profile} in {path} was written by a newer version of the SDK."
+        )
 
 
 def _was_replaced(path: str, content: bytes) -> bool:

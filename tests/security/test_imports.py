@@ -88,13 +88,22 @@ def test_a_core_brings_nothing_that_others_import(isolated_home: Path):
     assert done.stdout.splitlines()[-1] == "[] 1", done.stderr
 
 
-def test_the_command_runs_nothing_of_the_working_directory(core: str, isolated_home: Path, trace: Path):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("core", "verify"),
+        pytest.param(("status", "--json"), marks=pytest.mark.qualification),
+        pytest.param(("explain",), marks=pytest.mark.qualification),
+    ],
+    ids=" ".join,
+)
+def test_the_command_runs_nothing_of_the_working_directory(
+    core: str, isolated_home: Path, trace: Path, arguments: tuple[str, ...]
+):
     """``nimbus-sdk`` in a folder full of planted modules runs none of them."""
     folder = plant(isolated_home / "cloned", trace, "nimbus_sdk_core", *BORROWED)
-    command = str(Path(sys.executable).with_name("nimbus-sdk"))
-    for arguments in (("status", "--json"), ("explain",), ("core", "verify")):
-        done = ran(command, *arguments, folder=folder)
-        assert "Traceback" not in done.stderr
+    done = ran(str(Path(sys.executable).with_name("nimbus-sdk")), *arguments, folder=folder)
+    assert "Traceback" not in done.stderr
     assert not trace.exists()
 
 

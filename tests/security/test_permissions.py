@@ -90,6 +90,7 @@ def test_no_umask_opens_or_closes_too_much(
     assert users.run_under_umask(0o077, WHOLE, home) == ("done", "True")
 
 
+@pytest.mark.tiny_core
 def test_open_permissions_are_tightened_before_a_secret_is_written(home: Path, sandbox: Sandbox, key: str):
     """The next install corrects files and folders with permissive modes."""
     nimbus_sdk.install_core(key)
@@ -107,6 +108,7 @@ def test_open_permissions_are_tightened_before_a_secret_is_written(home: Path, s
 
 @pytest.mark.parametrize("kind", ["symbolic", "hard"])
 @pytest.mark.parametrize("call", ["save", "install", "read", "delete"])
+@pytest.mark.tiny_core
 def test_a_credentials_path_that_leads_elsewhere_is_refused(
     home: Path, sandbox: Sandbox, key: str, kind: str, call: str
 ):
@@ -136,6 +138,7 @@ def test_a_dangling_link_is_refused_too(home: Path, isolated_home: Path, key: st
     assert not (isolated_home / "not-there.json").exists()
 
 
+@pytest.mark.tiny_core
 def test_a_link_in_the_place_of_a_small_file_is_not_written_through(
     home: Path, isolated_home: Path, sandbox: Sandbox, key: str, users: Users
 ):
@@ -154,6 +157,7 @@ def test_a_link_in_the_place_of_a_small_file_is_not_written_through(
     assert not any(os.path.islink(path) for path in (paths.session, paths.key_metadata, paths.last_seen))
 
 
+@pytest.mark.tiny_core
 def test_a_link_in_the_place_of_the_keys_lock_is_refused(
     home: Path, isolated_home: Path, sandbox: Sandbox, key: str
 ):
@@ -169,6 +173,7 @@ def test_a_link_in_the_place_of_the_keys_lock_is_refused(
 
 
 @needs_root
+@pytest.mark.tiny_core
 def test_another_users_home_is_not_trusted(planted: Path, users: Users):
     """A session and a core that another user has planted are neither used nor run."""
     kind, text = users.run_as(LOOK, USER, planted)
@@ -276,6 +281,7 @@ def test_no_component_of_a_home_may_be_changed_by_others(
 
 @needs_root
 @pytest.mark.parametrize("folder", ["state", "config", "data", "cache"])
+@pytest.mark.tiny_core
 def test_no_secret_goes_into_another_users_folder(
     home: Path, sandbox: Sandbox, key: str, key_file: str, folder: str, users: Users
 ):
@@ -309,6 +315,7 @@ def test_another_users_credentials_file_is_refused(home: Path, isolated_home: Pa
 
 @needs_root
 @pytest.mark.parametrize("mode", [0o600, 0o666], ids="{:03o}".format)
+@pytest.mark.tiny_core
 def test_another_users_lock_takes_nothing_from_an_install(
     home: Path, sandbox: Sandbox, key_file: str, mode: int, users: Users
 ):
@@ -337,6 +344,7 @@ def test_another_users_lock_of_the_keys_is_reported(home: Path, users: Users):
 
 
 @needs_root
+@pytest.mark.tiny_core
 def test_other_users_can_read_and_list_nothing(home: Path, sandbox: Sandbox, key_file: str, users: Users):
     """After an install another user finds no file that can be opened and no folder that can be listed."""
     give_to(USER, home)

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from zipfile import ZipFile
@@ -35,13 +36,21 @@ SOURCES = (
 KEY = re.compile(rb"nbci_(?:live|test)_([0-9a-f]{48})")
 
 
+def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """All statements of a body, and of the bodies in it."""
+    for node in body:
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            yield from statements(getattr(node, name, []))
+
+
 def imported_packages(folder: Path) -> set[str]:
     """The top-level names of other packages that the modules in a folder import, anywhere in them."""
     names: set[str] = set()
     for path in folder.rglob("*.py"):
         if "reference_core" in path.parts:
             continue
-        for node in ast.walk(ast.parse(path.read_bytes())):
+        for node in statements(ast.parse(path.read_bytes()).body):
             if isinstance(node, ast.Import):
                 names.update(name.name.partition(".")[0] for name in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -76,11 +85,11 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def built(sources: Path, folder: Path, umask: int, **environ: str) -> dict[str, str]:
-    """SHA-256 of wheel and sdist of a fresh copy of the sources."""
+def built(target: str, sources: Path, folder: Path, umask: int, **environ: str) -> tuple[Path, str]:
+    """A wheel or sdist of a fresh copy of the sources, and its SHA-256."""
     shutil.copytree(sources, folder / "sources", copy_function=shutil.copyfile)
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-d", str(folder / "out")],
+        [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder / "out")],
         cwd=folder / "sources",
         env={**os.environ, "SOURCE_DATE_EPOCH": "1767225600", **environ},
         umask=umask,
@@ -88,51 +97,67 @@ def built(sources: Path, folder: Path, umask: int, **environ: str) -> dict[str, 
         timeout=60,
         check=True,
     )
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / "out").iterdir()}
+    (path,) = (folder / "out").iterdir()
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 _UNTRACKED = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis")
 
 
 @pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], dict[str, str], Path]:
-    """Two builds under different circumstances, and the wheel of the first."""
-    here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("a far-away place")
-    sources = copied(tmp_path_factory.mktemp("once") / "sources")
-    first = built(sources, here, 0o022, TZ="UTC", LC_ALL="C", PYTHONHASHSEED="0")
-    second = built(sources, there, 0o077, TZ="Pacific/Kiritimati", LC_ALL="C.UTF-8", PYTHONHASHSEED="7")
-    return first, second, next((here / "out").glob("*.whl"))
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources, for all builds."""
+    return copied(tmp_path_factory.mktemp("once") / "sources")
 
 
-def test_two_builds_are_the_same_byte_for_byte(builds: tuple[dict[str, str], dict[str, str], Path]):
+def built_here(target: str, sources: Path, factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The same under the usual circumstances."""
+    return built(target, sources, factory.mktemp("here"), 0o022, TZ="UTC", LC_ALL="C", PYTHONHASHSEED="0")
+
+
+@pytest.fixture(scope="module")
+def wheel(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The wheel, and its SHA-256."""
+    return built_here("wheel", sources, tmp_path_factory)
+
+
+@pytest.mark.parametrize("target", ["wheel", pytest.param("sdist", marks=pytest.mark.qualification)])
+def test_two_builds_are_the_same_byte_for_byte(
+    sources: Path, target: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+):
     """Folder, umask, time zone, language and the hash seed leave no trace in wheel or sdist."""
-    first, second, _ = builds
-    assert first == second
-    assert {Path(name).suffix for name in first} == {".whl", ".gz"}
+    there = tmp_path_factory.mktemp("a far-away place")
+    circumstances = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "7"}
+    second, digest = built(target, sources, there, 0o077, **circumstances)
+    first: tuple[Path, str]
+    if target == "wheel":
+        first = request.getfixturevalue("wheel")
+    else:
+        first = built_here(target, sources, tmp_path_factory)
+    assert (first[0].name, first[1]) == (second.name, digest)
+    assert second.suffix == {"wheel": ".whl", "sdist": ".gz"}[target]
 
 
-def test_the_wheel_holds_the_package_alone(builds: tuple[dict[str, str], dict[str, str], Path]):
+def test_the_wheel_holds_the_package_alone(wheel: tuple[Path, str]):
     """No test, no cache, no stray file, no key."""
-    with ZipFile(builds[2]) as wheel:
-        names = wheel.namelist()
+    with ZipFile(wheel[0]) as archive:
+        names = archive.namelist()
         folders = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
         assert folders == {"nimbus_sdk", "nimbus_sdk_core.py", "nimbus_sdk_core-stubs"}
         assert not [name for name in names if name.endswith((".pyc", ".env", ".part", ".lock", ".db"))]
-        keys = {found[1] for name in names for found in KEY.finditer(wheel.read(name))}
+        keys = {found[1] for name in names for found in KEY.finditer(archive.read(name))}
     assert {key for key in keys if len(set(key)) > 14} == set(), "what looks like a real key"
 
 
-def test_the_bill_of_materials_names_all_that_is_installed(
-    builds: tuple[dict[str, str], dict[str, str], Path],
-):
+def test_the_bill_of_materials_names_all_that_is_installed(wheel: tuple[Path, str]):
     """Every requirement of the wheel, and theirs in turn, with version and hashes; twice the same bytes."""
-    command = [sys.executable, str(ROOT / ".ci" / "sbom"), str(builds[2])]
+    command = [sys.executable, str(ROOT / ".ci" / "sbom"), str(wheel[0])]
     printed = [subprocess.run(command, capture_output=True, timeout=60, check=True).stdout for _ in range(2)]
     assert printed[0] == printed[1]
     document = json.loads(printed[0])
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
     (digest,) = document["metadata"]["component"]["hashes"]
-    assert digest["content"] == builds[0][builds[2].name]
+    assert digest["content"] == wheel[1]
     listed = {component["name"]: component for component in document["components"]}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     required = map(Requirement, project["dependencies"])
