@@ -104,7 +104,7 @@ def test_cases_belong_to_readers():
 
 def test_the_long_form_runs():
     """The command of the long form works as the documentation gives it, here for the core's model files."""
-    command = [sys.executable, "-m", "tests.security.fuzz", "--seconds", "2", "--blind", "model_file"]
+    command = [sys.executable, "-m", "tests.security.fuzz", "--seconds", "1", "--blind", "model_file"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     name, count, _, found = done.stdout.splitlines()[-1].strip("| ").split(" | ")
