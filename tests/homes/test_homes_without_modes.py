@@ -12,12 +12,15 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
-from tests.conftest import Fresh
+from tests.support.forked import ForkedPython
 
-pytestmark = pytest.mark.skipif(
-    os.name == "nt" or os.geteuid() != 0 or not shutil.which("bindfs") or not os.path.exists("/dev/fuse"),
-    reason="a mount without permissions needs root, /dev/fuse and the program bindfs",
-)
+pytestmark = [
+    pytest.mark.tiny_core,
+    pytest.mark.skipif(
+        os.name == "nt" or os.geteuid() != 0 or not shutil.which("bindfs") or not os.path.exists("/dev/fuse"),
+        reason="a mount without permissions needs root, /dev/fuse and the program bindfs",
+    ),
+]
 SIGN_IN = """
 import json, os, pathlib, nimbus_sdk
 from nimbus_sdk.doctor import diagnose
@@ -47,12 +50,12 @@ def mount(isolated_home: Path) -> Iterator[Mount]:
 
 
 def test_where_others_can_only_read_everything_works_with_a_warning(
-    mount: Mount, fresh: Fresh, isolated_home: Path, key: str
+    mount: Mount, forked_python: ForkedPython, isolated_home: Path, key: str
 ) -> None:
     """Session and key are stored, one warning says what others can do, and the doctor calls no folder ok."""
     (isolated_home / "work" / "key").write_text(key)
     mount("0755")
-    done = fresh(SIGN_IN)
+    done = forked_python(SIGN_IN)
     stored, folders = json.loads(done.stdout)
     assert stored == ["file", "file", True]
     assert done.stderr.count("Others can read") == 1
@@ -63,11 +66,11 @@ def test_where_others_can_only_read_everything_works_with_a_warning(
 
 
 def test_where_others_can_write_the_error_names_the_cause(
-    mount: Mount, fresh: Fresh, isolated_home: Path, sandbox: Sandbox, key: str
+    mount: Mount, forked_python: ForkedPython, isolated_home: Path, sandbox: Sandbox, key: str
 ) -> None:
     """Nothing is stored that somebody else could exchange."""
     (isolated_home / "work" / "key").write_text(key)
     mount("0777")
-    stored, _ = json.loads(fresh(SIGN_IN).stdout)
+    stored, _ = json.loads(forked_python(SIGN_IN).stdout)
     assert f"others can write to {isolated_home / 'nimbus' / 'config'}, which cannot be changed" in stored[0]
     assert not any(path.is_file() for path in (isolated_home / "disk").rglob("*") if "lock" not in path.name)

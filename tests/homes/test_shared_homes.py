@@ -123,17 +123,17 @@ def test_hosts_without_locks_damage_nothing(hosts: Hosts, key: str, isolated_hom
 
 
 def test_hosts_without_locks_renew_one_session(
-    hosts: Hosts, fresh, key: str, sandbox: Sandbox, isolated_home: Path
+    hosts: Hosts, forked_python: ForkedPython, key: str, sandbox: Sandbox, isolated_home: Path
 ) -> None:
     """Renewals from several hosts at once all succeed, and leave one complete session."""
-    fresh("import pathlib, nimbus_sdk; nimbus_sdk.authenticate(pathlib.Path('key').read_text())")
+    forked_python("import pathlib, nimbus_sdk; nimbus_sdk.authenticate(pathlib.Path('key').read_text())")
     working = [hosts.start(f"node{number}", REFRESH) for number in range(HOSTS)]
     hosts.go()
     for host in working:
         results = host.result()
         assert [results[f"refresh {number}"].get("value") for number in range(4)] == [False] * 4, results
     code = "import nimbus_sdk; print(nimbus_sdk.current_session().key_fingerprint)"
-    assert fresh(code).stdout.strip() == ApiKey.parse(key).fingerprint
+    assert forked_python(code).stdout.strip() == ApiKey.parse(key).fingerprint
     assert list((isolated_home / "nimbus").rglob("*damaged*")) == []
 
 
