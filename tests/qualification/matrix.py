@@ -23,6 +23,11 @@ from tests.qualification.wire_faults import grid_faults, named_faults
 
 PARALLEL = 12
 SAMPLE = 125
+"""So many cells have every step and every fault among them."""
+
+PART = 24
+"""So many of them are run by default."""
+
 _WITHOUT_GRID = frozenset({"install over another"})
 """Use cases whose steps meet each status in another use case already."""
 

@@ -96,7 +96,13 @@ def test_installing_again_sends_no_request(installed: str, sandbox: Sandbox, for
     assert sandbox.journal() == []
 
 
-@pytest.mark.parametrize("named", [True, False], ids=["NIMBUS_SDK_HOME", "platform folders"])
+@pytest.mark.parametrize(
+    "named",
+    [
+        pytest.param(True, id="NIMBUS_SDK_HOME"),
+        pytest.param(False, id="platform folders", marks=pytest.mark.qualification),
+    ],
+)
 def test_a_fresh_offline_process_needs_neither_network_nor_keyring(
     sandbox: Sandbox,
     end: Ender,

@@ -10,6 +10,19 @@ from tests.qualification.benchmarks import starts, transfer
 from tests.qualification.benchmarks.measures import Row, Verdict, table
 
 
+def test_a_start_is_measured(tmp_path: Path) -> None:
+    """Both clocks give a figure for the import, and for the interpreter alone."""
+    home = {"HOME": str(tmp_path), "PYTHONPATH": str(starts._ROOT)}
+    programs = [
+        starts.Start(starts.BARE, "pass", home),
+        starts.Start(starts.IMPORT, "import nimbus_sdk", home),
+    ]
+    processor, wall = starts.measured(programs, rounds=1)
+    assert [row.name for row in processor] == [row.name for row in wall] == [starts.BARE, starts.IMPORT]
+    assert all(row.median > 0 for row in processor + wall)
+
+
+@pytest.mark.qualification
 def test_starts_are_measured_and_judged(tmp_path: Path) -> None:
     """Every program runs, and each promise gets its figure."""
     programs = starts.starts(tmp_path)
@@ -26,6 +39,14 @@ def test_starts_are_measured_and_judged(tmp_path: Path) -> None:
     assert starts.BARE in table("Starts", processor, above=processor[0])
 
 
+def test_a_download_is_judged_by_its_rate_and_its_memory() -> None:
+    """Both promises get their figure from what was measured."""
+    rates = [Row(name, (100.0,), "MiB/s") for name in (transfer.OURS, transfer.THEIRS)]
+    outcome = transfer.Outcome(rates[0], rates[1], Row("memory", (1.0,), "MiB"))
+    assert [verdict.kept for verdict in outcome.verdicts()] == [True, True]
+
+
+@pytest.mark.qualification
 @pytest.mark.skipif(not transfer.available(), reason="curl or openssl is not installed")
 def test_a_download_is_measured_and_judged(tmp_path: Path) -> None:
     """A small wheel is fetched by both, and both promises get their figure."""

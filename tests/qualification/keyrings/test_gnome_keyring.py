@@ -33,6 +33,12 @@ ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
 TWO = ApiKey.parse("nbci_test_" + "ba9876543210" * 4)
 
 
+def first_by_default(*ways: object) -> list[object]:
+    """The ways in which a keyring cannot be asked: the first in every run, all in the long one."""
+    first, *others = ways
+    return [first, *(pytest.param(way, marks=pytest.mark.qualification) for way in others)]
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings with a home of the test's own."""
@@ -73,7 +79,7 @@ def recover(daemon: Daemon, settings: Settings, how: str) -> None:
         daemon.thaw()
 
 
-@pytest.mark.parametrize("how", ["locked", "frozen", "skipped", "killed"])
+@pytest.mark.parametrize("how", first_by_default("locked", "frozen", "skipped", "killed"))
 def test_a_key_that_could_not_be_removed_is_reported_and_removed_later(
     daemon: Daemon, settings: Settings, how: str
 ) -> None:
@@ -93,7 +99,7 @@ def test_a_key_that_could_not_be_removed_is_reported_and_removed_later(
     assert remove_key(settings).refusal is None
 
 
-@pytest.mark.parametrize("how", ["locked", "frozen"])
+@pytest.mark.parametrize("how", first_by_default("frozen", "locked"))
 def test_a_removal_by_its_setting_is_finished_by_the_next_call_of_any_profile(
     daemon: Daemon, settings: Settings, how: str
 ) -> None:
@@ -180,7 +186,7 @@ def test_a_late_save_is_taken_back(daemon: Daemon, settings: Settings) -> None:
     assert keys_in(daemon) == []
 
 
-@pytest.mark.parametrize("how", ["frozen", "prompting"])
+@pytest.mark.parametrize("how", first_by_default("prompting", "frozen"))
 def test_an_unlocked_keyring_is_asked_although_it_was_skipped(
     daemon: Daemon, settings: Settings, how: str
 ) -> None:
@@ -202,7 +208,7 @@ def test_an_unlocked_keyring_is_asked_although_it_was_skipped(
     assert breaker_state(settings.paths) is None
 
 
-@pytest.mark.parametrize("how", ["locked", "frozen", "killed"])
+@pytest.mark.parametrize("how", first_by_default("killed", "locked", "frozen"))
 def test_a_key_in_the_file_moves_to_a_keyring_that_can_be_asked_again(
     daemon: Daemon, settings: Settings, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -218,18 +224,16 @@ def test_a_key_in_the_file_moves_to_a_keyring_that_can_be_asked_again(
     assert FileStore[ApiKey](settings.paths.credentials).read("default") is None
 
 
-@pytest.mark.parametrize(
-    ("how", "words"),
-    [
-        ("locked", "The keyring stayed locked."),
-        ("killed", "The keyring is not running: its service does not answer on the session bus."),
-        ("deleted", "The keyring has no default collection, and its prompt to make one was not answered."),
-        ("frozen", "The keyring did not answer in 2 s."),
-    ],
-)
-def test_a_message_says_what_is_wrong_with_the_keyring(
-    daemon: Daemon, settings: Settings, how: str, words: str
-) -> None:
+WORDS = {
+    "locked": "The keyring stayed locked.",
+    "killed": "The keyring is not running: its service does not answer on the session bus.",
+    "deleted": "The keyring has no default collection, and its prompt to make one was not answered.",
+    "frozen": "The keyring did not answer in 2 s.",
+}
+
+
+@pytest.mark.parametrize("how", first_by_default("deleted", "killed", "locked", "frozen"))
+def test_a_message_says_what_is_wrong_with_the_keyring(daemon: Daemon, settings: Settings, how: str) -> None:
     """Locked, gone, without a collection, and silent are four things."""
     choose_store(settings)
     if how == "deleted":
@@ -238,7 +242,7 @@ def test_a_message_says_what_is_wrong_with_the_keyring(
         refuse(daemon, settings, how)
     with pytest.raises(CredentialStoreError) as caught:
         save(replace(settings, credential_store="keyring"), ONE)
-    assert caught.value.message == words
+    assert caught.value.message == WORDS[how]
     if how == "frozen":
         daemon.thaw()
 
@@ -268,7 +272,8 @@ print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
 @pytest.mark.parametrize(
-    ("processes", "turns"), [(4, 2), pytest.param(20, 5, marks=pytest.mark.qualification)]
+    ("processes", "turns"),
+    [(3, 1), *(pytest.param(*more, marks=pytest.mark.qualification) for more in [(4, 2), (20, 5)])],
 )
 def test_many_processes_save_into_the_keyring(
     daemon: Daemon, fresh: Fresh, processes: int, turns: int
