@@ -57,7 +57,6 @@ def require_installable(paths: Paths) -> None:
 def fetch_wheel(settings: Settings, key: ApiKey, version: str | None, report: Report) -> Flow[CoreWheel]:
     """Fetch the wheel that fits this interpreter and environment: three requests (token, release, asset)."""
     from nimbus_sdk.core.wheel import download, github, release
-    from nimbus_sdk.core.wheel.file_sink import FileSink
 
     github.require_trusted_source(settings)
     yield from run_blocking(lambda: _make_folder(settings.paths.cache))
@@ -69,7 +68,7 @@ def fetch_wheel(settings: Settings, key: ApiKey, version: str | None, report: Re
     asset = release.choose_wheel(published)
     digest = yield from release.expected_digest(settings, published, asset, token)
     show = download_report(report, f"Downloading core {published.version}")
-    sink = FileSink(settings.paths.downloads, asset.name, asset.size, digest, show)
+    sink = download.FileSink(settings.paths.downloads, asset.name, asset.size, digest, show)
     path = yield from download.download_asset(settings, asset, token, sink)
     return CoreWheel(path, asset.name, digest, sink.discard)
 

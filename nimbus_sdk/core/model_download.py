@@ -12,8 +12,7 @@ from nimbus_sdk.account import rejected_keys
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.core.model_registry import covers, find_session_and_model_flow
-from nimbus_sdk.core.wheel.download import download_until_complete
-from nimbus_sdk.core.wheel.file_sink import PROXY_HINT, FileSink
+from nimbus_sdk.core.wheel.download import PROXY_HINT, FileSink, download_until_complete
 from nimbus_sdk.core.wheel.github import is_safe_url
 from nimbus_sdk.core.wheel.manifest import find_core
 from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX

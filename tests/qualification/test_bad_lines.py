@@ -16,8 +16,7 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.wheel.download import download_until_complete
-from nimbus_sdk.core.wheel.file_sink import FileSink
+from nimbus_sdk.core.wheel.download import FileSink, download_until_complete
 from nimbus_sdk.display.progress import ProgressEvent
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.transport.driver import Driver

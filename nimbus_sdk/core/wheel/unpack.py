@@ -14,9 +14,8 @@ from zipfile import ZipFile
 from nimbus_sdk.core.wheel.bytecode import CACHE
 from nimbus_sdk.core.wheel.manifest import LIBRARY, MANIFEST, Files, InstalledCore
 from nimbus_sdk.core.wheel.protocol import PROTOCOL_VERSION, REQUIRED
-from nimbus_sdk.core.wheel.record import RecordedFile, copy_file
 from nimbus_sdk.core.wheel.requirements import interpreter
-from nimbus_sdk.core.wheel.verify import WheelFacts, open_wheel, refused
+from nimbus_sdk.core.wheel.verify import RecordedFile, WheelFacts, copy_file, open_wheel, refused
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
 from nimbus_sdk.errors.environment import absolute_search_path, find_interpreter
 from nimbus_sdk.storage import fs

@@ -1,22 +1,27 @@
-"""Check a wheel before it is unpacked, and an installed core against its manifest."""
+"""Check a wheel before it is unpacked, and an installed core against its manifest.
+
+Sources: "Recording installed projects" (PEP 376, PEP 627) and "Binary distribution format" (PEP 427).
+"""
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email import message_from_string
-from hashlib import file_digest
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from zipfile import BadZipFile, ZipFile
 
-from nimbus_sdk.core.wheel import record, zip_checks
+from nimbus_sdk.core.wheel import zip_checks
 from nimbus_sdk.core.wheel.bytecode import CACHE, changed_bytecode, is_bytecode
 from nimbus_sdk.core.wheel.manifest import InstalledCore, read_manifest, survey
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
 from nimbus_sdk.core.wheel.requirements import parse_requirement, parse_specifiers, parse_version
-from nimbus_sdk.core.wheel.zip_checks import printable
+from nimbus_sdk.core.wheel.zip_checks import READ_ERRORS, printable
 from nimbus_sdk.errors import CoreIntegrityError
 from nimbus_sdk.storage.os_errors import disk_errors
 
@@ -28,6 +33,23 @@ MOST_METADATA_BYTES = 8 * 2**20
 MOST_REQUIREMENTS = 1_000
 _OWN_NAMES = (DISTRIBUTION, "_nimbus")
 _MODULES = (".py", ".pyc", ".so", ".pyd")
+SIGNATURES = ("RECORD.jws", "RECORD.p7s")
+"""Files that RECORD must not list, since they sign it."""
+
+COPY_BYTES = 2**18
+# PEP 427 forbids hashes weaker than SHA-256; a SHAKE has no digest of a fixed length.
+_ALGORITHMS = hashlib.algorithms_guaranteed - {"md5", "sha1", "sha224", "shake_128", "shake_256"}
+
+
+# The library `installer` saves nothing here: its entries may lack hash and size or use any hash, so the
+# checks would stay, and its copy returns only the hash that RECORD uses, while the manifest needs SHA-256.
+class RecordedFile(NamedTuple):
+    """A file of a wheel, as RECORD lists it; the digest is in URL-safe base64 without padding."""
+
+    name: str
+    algorithm: str
+    digest: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +67,7 @@ class WheelFacts:
     requires: tuple[str, ...]
     requires_python: str | None
     top_level: tuple[str, ...]
-    files: Mapping[str, record.RecordedFile]
+    files: Mapping[str, RecordedFile]
 
 
 def check_wheel(path: str, asset_name: str) -> WheelFacts:
@@ -77,10 +99,10 @@ def check_wheel(path: str, asset_name: str) -> WheelFacts:
         metadata = _metadata(archive, info, str(version), issues)
         names = [name for name in archive.namelist() if not name.endswith("/")]
         listing = _text(archive, f"{info}/RECORD", issues)
-        files = [] if listing is None else record.check_record(listing, names, info, issues)
+        files = [] if listing is None else check_record(listing, names, info, issues)
         if issues or metadata is None:
             # Nothing will be unpacked, so the content is compared here: the error lists every fault.
-            content = (record.copy_file(archive, listed, lambda chunk: None)[1] for listed in files)
+            content = (copy_file(archive, listed, lambda chunk: None)[1] for listed in files)
             raise refused(asset_name, [*issues, *filter(None, content)])
         requires_python = metadata.get("Requires-Python")
         return WheelFacts(
@@ -139,10 +161,65 @@ def changed_files(core: InstalledCore) -> tuple[str, ...]:
             path = os.path.join(core.library, *name.split("/"))
             if sizes.get(name) == size:
                 with open(path, "rb") as file:
-                    if file_digest(file, "sha256").hexdigest() == sha256:
+                    if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
                         continue
             faults.append(f"{name}: {'was changed' if os.path.lexists(path) else 'is missing'}")
     return tuple(faults)
+
+
+def check_record(text: str, names: list[str], info: str, issues: list[str]) -> list[RecordedFile]:
+    """Compare a RECORD with the names in the wheel, in both directions; each fault adds a line to ``issues``.
+
+    Returns:
+        The files whose content can be compared: all but RECORD, its signatures and those with a fault.
+    """
+    try:
+        # Some builders write Windows paths.
+        record = {
+            name.replace("\\", "/"): (digest, size) for name, digest, size in csv.reader(text.splitlines())
+        }
+    except (csv.Error, ValueError) as error:
+        issues.append(f"{printable(f'{info}/RECORD')}: cannot be read ({error})")
+        return []
+    files = []
+    for name in names:
+        fields = record.get(name)
+        if name in [f"{info}/{signature}" for signature in SIGNATURES]:
+            if fields is not None:
+                issues.append(f"{printable(name)}: is a signature and must not be in RECORD")
+        elif fields is None:
+            issues.append(f"{printable(name)}: is not in RECORD")
+        elif name == f"{info}/RECORD":
+            if fields != ("", ""):
+                issues.append("RECORD must not have a hash or size of its own")
+        elif (file := _recorded_file(name, *fields)) is None:
+            issues.append(f"{printable(name)}: has no valid hash and size in RECORD")
+        else:
+            files.append(file)
+    issues += [
+        f"{printable(name)}: is in RECORD and not in the wheel" for name in sorted(record.keys() - set(names))
+    ]
+    return files
+
+
+def copy_file(
+    archive: ZipFile, file: RecordedFile, write: Callable[[bytes], object]
+) -> tuple[str, str | None]:
+    """Pass the content of a file on in chunks; return its SHA-256, and how it differs from RECORD or None."""
+    hashes = {name: hashlib.new(name) for name in ("sha256", file.algorithm)}
+    size = 0
+    try:
+        with archive.open(file.name) as stream:
+            while chunk := stream.read(COPY_BYTES):
+                write(chunk)
+                size += len(chunk)
+                for running in hashes.values():
+                    running.update(chunk)
+    except READ_ERRORS as error:
+        return "", f"{printable(file.name)}: cannot be read ({type(error).__name__}: {error})"
+    digest = urlsafe_b64encode(hashes[file.algorithm].digest()).rstrip(b"=").decode("ascii")
+    same = (digest, size) == (file.digest, file.size)
+    return hashes["sha256"].hexdigest(), None if same else f"{printable(file.name)}: does not match RECORD"
 
 
 def _library_paths(archive: ZipFile, asset_name: str, issues: list[str]) -> dict[str, str]:
@@ -236,7 +313,7 @@ def _text(archive: ZipFile, name: str, issues: list[str]) -> str | None:
         if archive.getinfo(name).file_size <= MOST_METADATA_BYTES:
             return archive.read(name).decode("utf-8")
         issues.append(f"{printable(name)}: is too long")
-    except zip_checks.READ_ERRORS as error:
+    except READ_ERRORS as error:
         issues.append(f"{printable(name)}: cannot be read ({type(error).__name__})")
     return None
 
@@ -247,3 +324,11 @@ def _files_below(library: str) -> Iterator[str]:
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         for name in (*files, *links):
             yield os.path.relpath(os.path.join(folder, name), library).replace(os.sep, "/")
+
+
+def _recorded_file(name: str, digest: str, size: str) -> RecordedFile | None:
+    algorithm, _, value = digest.partition("=")
+    with suppress(ValueError):
+        if algorithm in _ALGORITHMS and value:
+            return RecordedFile(name, algorithm, value, int(size))
+    return None

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_sdk.core.wheel.checksums import find_sha256
+from nimbus_sdk.core.wheel.release import find_sha256
 
 NAME = "nimbus_sdk_core-1.2.0+cu12-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 HEX = "98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4"

@@ -10,8 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.wheel.download import download_asset
-from nimbus_sdk.core.wheel.file_sink import FileSink
+from nimbus_sdk.core.wheel.download import FileSink, download_asset
 from nimbus_sdk.core.wheel.release import Asset
 from nimbus_sdk.errors import (
     CoreDownloadError,

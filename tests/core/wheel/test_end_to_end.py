@@ -15,7 +15,7 @@ from nimbus_sdk.api import endpoints
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import download, release, switching, unpack, verify
-from nimbus_sdk.core.wheel.file_sink import FileSink
+from nimbus_sdk.core.wheel.download import FileSink
 from nimbus_sdk.errors import CoreDownloadError, CoreIntegrityError
 from nimbus_sdk.transport.driver import AsyncDriver, Driver
 from nimbus_sdk.transport.flow import run_blocking

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.core.wheel.file_sink import FileSink
+from nimbus_sdk.core.wheel.download import FileSink
 from nimbus_sdk.errors import CoreDownloadError, CoreInstallError, CoreIntegrityError
 from nimbus_sdk.storage import fs
 

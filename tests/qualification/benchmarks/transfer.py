@@ -38,7 +38,7 @@ import contextlib, json, os, sys, time
 import httpcore
 from nimbus_sdk.api import endpoints
 from nimbus_sdk.core.wheel import download, release
-from nimbus_sdk.core.wheel.file_sink import FileSink
+from nimbus_sdk.core.wheel.download import FileSink
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.transport.driver import Driver
