@@ -6,6 +6,7 @@ Source: the section "Endpoints Summary" of the NeuroAI documentation.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
@@ -28,7 +29,6 @@ from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.neuroai import wire
 from nimbus_sdk.services.neuroai.models import KEEP, IssuedKey, Keep, KeyCheck, KeyInfo, KeyType, RateLimit
-from nimbus_sdk.services.neuroai.secrets import is_secret, save_secret, was_never_sent
 from nimbus_sdk.services.rotation import flow as stored_keys
 from nimbus_sdk.services.rotation.state import StoredKeys
 from nimbus_sdk.storage.credentials import MemoryStore
@@ -242,7 +242,7 @@ class NeuroAIFlows:
     def _send(self, method: str, key_id: str, action: str = "", json: object = None) -> Flow[Response]:
         path = wire.key_path(key_id, action)
         # In a URL, a key would end up in the logs of everyone on the way.
-        if is_secret(key_id.strip(), (yield from run_blocking(self.connection.find_key)).key):
+        if wire.is_secret(key_id.strip(), (yield from run_blocking(self.connection.find_key)).key):
             raise ConfigurationError(
                 "That is a key, not the id of a key; it was not sent.", hint="List the keys to see their ids."
             )
@@ -263,7 +263,7 @@ class NeuroAIFlows:
 
     def _check_not_made(self, name: str, began: datetime, lost: NimbusError) -> Flow[None]:
         """Raise unless the lost request has made no key and will make none."""
-        if was_never_sent(lost):
+        if _was_never_sent(lost):
             raise lost
         try:
             made = yield from self._find_made_since(name, began)
@@ -305,7 +305,7 @@ class NeuroAIFlows:
             return wire.parse_issued_key(response, self.connection.service, known)
         except (NimbusConnectionError, ServerError, ResponseFormatError) as error:
             lost = error
-            if was_never_sent(error):
+            if _was_never_sent(error):
                 raise
         try:
             # A second rotation invalidates the secret in the lost response, which nobody has.
@@ -334,14 +334,32 @@ class NeuroAIFlows:
     def _hand_over(
         self, info: KeyInfo, secret: ServiceKey, *, save: bool, replaces: ServiceKey | None
     ) -> Flow[IssuedKey]:
+        """Return the key with its secret; if that is stored, an error of the store is part of the result."""
         issued = IssuedKey(info=info, secret=SecretStr(secret.reveal()))
         if not save:
             return issued
-        slot, origin = self.connection.slot, self.connection.origin
+        slot, origin, tried = self.connection.slot, self.connection.origin, False
         # A replaced key that is still valid stays in the store; one that this secret has replaced does not.
-        store = slot.save if replaces is None else StoredKeys(self.connection).replace
+        save_key = slot.save if replaces is None else StoredKeys(self.connection).replace
         masked = "" if replaces is None else replaces.masked
-        return (yield from save_secret(issued, lambda: store(secret, origin), replaced=masked))
+
+        def store() -> IssuedKey:
+            nonlocal tried
+            tried = True
+            try:
+                return replace(issued, saved_in=save_key(secret, origin).store.name, replaced=masked)
+            except (NimbusError, OSError) as error:
+                return replace(issued, not_saved=str(error))
+            except KeyboardInterrupt:
+                return replace(issued, not_saved="Ctrl-C was pressed meanwhile.")
+
+        try:
+            return (yield from run_blocking(store))
+        except GeneratorExit:
+            # Cancelled before a thread was free. Nobody receives the secret any more, so it must be stored.
+            if not tried:
+                store()
+            raise
 
     @property
     def _clock_offset(self) -> timedelta:
@@ -349,3 +367,8 @@ class NeuroAIFlows:
 
     def __repr__(self) -> str:
         return repr(self.connection)
+
+
+def _was_never_sent(error: NimbusError) -> bool:
+    """Whether it is certain that a failed request was not carried out."""
+    return isinstance(error, NimbusConnectionError) and not (error.passing and error.sent)

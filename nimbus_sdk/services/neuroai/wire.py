@@ -6,6 +6,7 @@ The documentation's samples are missing, so the names are an assumption of this 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from datetime import UTC
 from typing import Any
 from urllib.parse import quote
 
+from nimbus_sdk.config.keys import PREFIXES
 from nimbus_sdk.errors import ConfigurationError, ResponseFormatError
 from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ServiceKey
@@ -27,6 +29,8 @@ _SECRET_NAMES = ("key", "api_key", "apiKey", "secret", "token")
 _LIST_NAMES = ("data", "keys", "api_keys", "apiKeys", "items")
 _CURSOR_NAMES = ("next_cursor", "nextCursor")
 _MAX_PAGES = 10_000
+_PREFIX = re.compile(r"[A-Za-z]+[_-]")
+_OTHER_PREFIXES = (*PREFIXES, "eyJ")
 
 
 def key_path(key_id: str, action: str = "") -> str:
@@ -67,6 +71,20 @@ def _encode(name: str, value: Any) -> object:
     if name == "rate_limit":
         return asdict(value if isinstance(value, RateLimit) else RateLimit(value))
     return value
+
+
+def is_secret(text: str, in_use: ServiceKey) -> bool:
+    """Whether a text that was given as an id is a key: the one in use, one like it, or another service's.
+
+    Examples:
+        >>> in_use = ServiceKey("nai_abcdefghij")
+        >>> is_secret("nai_0123456789", in_use), is_secret("key_0123456789", in_use)
+        (True, False)
+    """
+    secret = in_use.reveal()
+    prefix = _PREFIX.match(secret)
+    alike = prefix is not None and text.startswith(prefix[0]) and len(text) == len(secret)
+    return alike or text == secret or text.startswith(_OTHER_PREFIXES)
 
 
 class Pagination:
