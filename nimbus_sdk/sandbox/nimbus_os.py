@@ -120,23 +120,19 @@ class NimbusOs:
             environment = request.path_params.get("environment")
             if environment not in ENVIRONMENTS:
                 raise HttpError("not_found")
-            permissions = self._permissions(request, environment)
+            key_in_query = any(name.lower() in _KEY_PARAMETERS for name in request.query)
+            key = None if key_in_query else self.keys.find(request.headers.get("x-api-key", ""))
+            if key is None or key.fields["environment"] != environment:
+                raise HttpError("unauthorized")
             if not actions:
                 raise HttpError("not_found")
             request.require_method(", ".join(actions), "method_not_allowed")
             permission, action = actions[request.method]
-            if permission not in permissions:
+            if permission not in key.fields["permissions"]:
                 raise HttpError("forbidden")
             return action(request, environment)
 
         return handler
-
-    def _permissions(self, request: Request, environment: Environment) -> list[str]:
-        key_in_query = any(name.lower() in _KEY_PARAMETERS for name in request.query)
-        key = None if key_in_query else self.keys.find(request.headers.get("x-api-key", ""))
-        if key is None or key.fields["environment"] != environment:
-            raise HttpError("unauthorized")
-        return list(key.fields["permissions"])
 
     def _list(self, request: Request, environment: Environment) -> Response:
         return json_response(200, {"data": list(self._orders[environment].values())})

@@ -150,7 +150,7 @@ def _call(function: Callable[..., None], status: int = 204) -> _Action:
 
 def _key_actions(
     path: str,
-    list_all: Callable[[], list[dict[str, object]]],
+    list_all: Callable[[], object],
     create: Callable[..., str],
     revoke: Callable[..., object],
 ) -> _Actions:

@@ -122,13 +122,13 @@ class NeuroAiKeys:
         stored = self.store.find_by_id(key_id)
         return None if stored is None else _key(stored)
 
-    def page(self, after: int = 0, count: int = -1) -> list[NeuroAiKey]:
-        """Return the keys created after the one of a number, oldest first; a negative count is all."""
-        return [_key(stored) for stored in self.store.list_active(after, count)]
+    def page(self, after: int, count: int) -> list[tuple[int, object]]:
+        """Return the keys created after the one of a number as JSON, oldest first, with their numbers."""
+        return [(stored.number, _key(stored).to_json()) for stored in self.store.list_active(after, count)]
 
-    def list_all(self) -> list[dict[str, object]]:
+    def list_all(self) -> list[object]:
         """Return all keys for listings, oldest first."""
-        return [key.to_json() for key in self.page()]
+        return [_key(stored).to_json() for stored in self.store.list_active()]
 
     def update(self, key: NeuroAiKey, fields: KeyFields) -> NeuroAiKey:
         """Change the fields of a key."""
@@ -146,9 +146,9 @@ class NeuroAiKeys:
 
     def deactivate_user(self, user: str) -> None:
         """Deactivate an account: its personal keys are deleted, those of its teams and services stay."""
-        for key in self.page():
-            if key.stored.fields["user"] == user and key.fields.type == "personal":
-                self.store.revoke(key.stored.id)
+        for stored in self.store.list_active():
+            if stored.fields["user"] == user and stored.fields["settings"]["type"] == "personal":
+                self.store.revoke(stored.id)
 
 
 def _new_secret() -> str:

@@ -166,9 +166,7 @@ class NeuroAi:
                 raise HttpError("rate_limited", headers={"Retry-After": allowance["Retry-After"]})
 
     def _list(self, request: Request, caller: NeuroAiKey) -> Answer:
-        after, limit = _parse_page(request.query)
-        keys = self.keys.page(after, limit + 1)
-        return 200, _page_json([(key.stored.number, key.to_json()) for key in keys], limit)
+        return _page(request, self.keys.page)
 
     def _create(self, request: Request, caller: NeuroAiKey) -> Answer:
         body = request.require_json_object("invalid_request")
@@ -208,13 +206,14 @@ class NeuroAi:
         return 200, {"valid": True, "key": caller.to_json()}
 
     def _list_audit(self, request: Request, caller: NeuroAiKey) -> Answer:
-        after, limit = _parse_page(request.query)
+        return _page(request, self._fetch_audit)
+
+    def _fetch_audit(self, after: int, count: int) -> list[tuple[int, object]]:
         statement = "SELECT number, at, entry FROM neuroai_log WHERE number > ? ORDER BY number LIMIT ?"
-        entries = [
+        return [
             (number, {"id": f"log_{number}", "created_at": iso(at), **json.loads(entry)})
-            for number, at, entry in self._database.fetch_all(statement, (after, limit + 1))
+            for number, at, entry in self._database.fetch_all(statement, (after, count))
         ]
-        return 200, _page_json(entries, limit)
 
     def _list_agents(self, request: Request, caller: NeuroAiKey) -> Answer:
         rows = [{"id": agent_id, "name": name} for agent_id, name in self._agents.items()]
@@ -252,22 +251,20 @@ def _check_ceiling(fields: KeyFields, ceiling: list[str] | None) -> None:
         raise HttpError("forbidden", "A personal key cannot exceed its creator's permissions")
 
 
-def _parse_page(query: Mapping[str, str]) -> tuple[int, int]:
-    """Return the number of the last row before the page of ``?limit=&cursor=``, and its maximum of rows."""
-    text = query.get("limit", str(DEFAULT_LIMIT))
-    if not re.fullmatch(r"[0-9]{1,3}", text) or not 0 < int(text) <= MAX_LIMIT:
+def _page(request: Request, fetch: Callable[[int, int], Sequence[tuple[int, object]]]) -> Answer:
+    """Return the page of numbered rows that ``?limit=&cursor=`` requests.
+
+    ``fetch`` returns at most so many rows after the one of a number; the cursor is the last number of a page.
+    """
+    limit, cursor = request.query.get("limit", str(DEFAULT_LIMIT)), request.query.get("cursor", "0")
+    if not re.fullmatch(r"[0-9]{1,3}", limit) or not 0 < int(limit) <= MAX_LIMIT:
         raise HttpError("invalid_request", f"limit is a number from 1 to {MAX_LIMIT}.")
-    cursor = query.get("cursor", "0")
     if not re.fullmatch(r"[0-9]{1,18}", cursor):
         raise HttpError("invalid_request", "cursor does not come from a list.")
-    return int(cursor), int(text)
-
-
-def _page_json(rows: Sequence[tuple[int, object]], limit: int) -> dict[str, object]:
-    """Return a page of numbered rows; one row more than the limit means that another page follows."""
-    page = rows[:limit]
-    cursor = str(page[-1][0]) if len(rows) > limit else None
-    return {"data": [row for _, row in page], "next_cursor": cursor}
+    rows = fetch(int(cursor), int(limit) + 1)
+    page = rows[: int(limit)]
+    next_cursor = str(page[-1][0]) if len(rows) > len(page) else None
+    return 200, {"data": [row for _, row in page], "next_cursor": next_cursor}
 
 
 def _bearer_token(request: Request) -> str:

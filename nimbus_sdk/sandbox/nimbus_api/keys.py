@@ -118,7 +118,7 @@ class LicenseKeys:
             "features": list(features or ()),
             "monthly_limit": monthly_limit,
             "used": used,
-            "month": month(self._clock()),
+            "month": _month(self._clock()),
             "user_id": user_id or f"usr_{secrets.randbelow(10**10):010d}",
             "email": email,
             "name": name,
@@ -194,7 +194,7 @@ class LicenseKeys:
                 (event_id, now, stored.id, event_type, mask_text(details)),
             )
             used = self.count_used(stored) + (event_type == "inference")
-            return event_id, self._store.update(stored, used=used, month=month(now))
+            return event_id, self._store.update(stored, used=used, month=_month(now))
 
     def count_events_by_day(self) -> list[dict[str, object]]:
         """Return the events of each day, UTC, by their type; the last day first."""
@@ -207,7 +207,7 @@ class LicenseKeys:
 
     def count_used(self, key: StoredKey) -> int:
         """Return the inferences of this month."""
-        return int(key.fields["used"]) if key.fields["month"] == month(self._clock()) else 0
+        return int(key.fields["used"]) if key.fields["month"] == _month(self._clock()) else 0
 
     def count_remaining(self, key: StoredKey) -> int | None:
         """Return the inferences left this month; None is unlimited."""
@@ -240,14 +240,8 @@ def is_covered(required: str, tier: str) -> bool:
     return (licensed.rank if licensed else 0) >= (needed.rank if needed else highest)
 
 
-def month(timestamp: float) -> str:
-    """Return the calendar month, UTC, in which a quota is counted.
-
-    Examples:
-        >>> month(1_761_955_199)
-        '2025-10'
-    """
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m")
+def _month(timestamp: float) -> str:
+    return iso(timestamp)[:7]
 
 
 def next_month(timestamp: float) -> float:
