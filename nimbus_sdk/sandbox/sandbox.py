@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial, wraps
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
 
 from nimbus_sdk.errors import ConfigurationError
@@ -134,9 +133,7 @@ class Sandbox:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -251,12 +248,8 @@ def serve(
         ConfigurationError: The port, the database or the tier is invalid.
     """
     stopping = threading.Event()
-
-    def stop(_: int, __: FrameType | None) -> None:
-        stopping.set()
-
     numbers = [getattr(signal, name) for name in _END_SIGNALS if hasattr(signal, name)]
-    handlers = {number: signal.signal(number, stop) for number in numbers}
+    handlers = {number: signal.signal(number, lambda *_: stopping.set()) for number in numbers}
     try:
         with Sandbox(port=port, db=db) as sandbox:
             key = sandbox.new_key(tier)

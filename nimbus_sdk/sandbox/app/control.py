@@ -140,10 +140,10 @@ def _error(status: int, text: str) -> Response:
     return JSONResponse({"error": text}, status)
 
 
-def _call(function: Callable[..., None], status: int = 204) -> _Action:
+def _call(function: Callable[..., object], status: int = 204, body: object = None) -> _Action:
     def action(**fields: object) -> tuple[int, object]:
         function(**fields)
-        return status, None
+        return status, body
 
     return action
 
@@ -159,13 +159,9 @@ def _key_actions(
             options["expires_at"] = datetime.fromisoformat(str(options["expires_at"]))
         return 201, {"key": create(**options)}
 
-    def revoke_key(**fields: object) -> tuple[int, object]:
-        revoke(**fields)
-        return 200, {"revoked": True}
-
     return {
         f"{path}/keys": {"GET": lambda: (200, {"keys": list_all()}), "POST": create_key},
-        f"{path}/keys/revoke": {"POST": revoke_key},
+        f"{path}/keys/revoke": {"POST": _call(revoke, 200, {"revoked": True})},
     }
 
 
