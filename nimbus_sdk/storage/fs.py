@@ -24,6 +24,7 @@ from nimbus_sdk.config.ownership import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import BinaryIO, TypeAlias
 
 FileVersion: TypeAlias = tuple[int, int, int]
@@ -182,11 +183,12 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         written += os.write(descriptor, memoryview(data)[written:])
 
 
-def write_synced(path: str, content: bytes) -> None:
+def write_synced(path: str, chunks: Iterable[bytes]) -> None:
     """Write a file that does not exist yet, through to the disk."""
     descriptor = create(path)
     try:
-        write_all(descriptor, content)
+        for chunk in chunks:
+            write_all(descriptor, chunk)
         sync(descriptor)
     finally:
         os.close(descriptor)
@@ -213,17 +215,22 @@ def write_private(path: str, content: bytes, root: str | None = None) -> None:
         root: As for ``make_private_folder``.
     """
     make_private_folder(os.path.dirname(path), root)
-    temporary = f"{path}.{unique()}.tmp"
-    try:
-        write_synced(temporary, content)
-        rename(temporary, path)
-    except BaseException:
-        remove(temporary)
-        raise
+    replace_file(path, [content])
     sync_folder(os.path.dirname(path))
     with suppress(OSError):
         for beside in leftovers(path, LEFT_OVER_SECONDS):
             remove(beside)
+
+
+def replace_file(path: str, chunks: Iterable[bytes]) -> None:
+    """Write a file beside its target, through to the disk, and rename it into place."""
+    temporary = f"{path}.{unique()}.tmp"
+    try:
+        write_synced(temporary, chunks)
+        rename(temporary, path)
+    except BaseException:
+        remove(temporary)
+        raise
 
 
 def quarantine(path: str) -> str:

@@ -134,7 +134,7 @@ def create_once(path: str, content: bytes, root: str) -> bytes:
     fs.make_private_folder(os.path.dirname(path), root)
     temporary = f"{path}.{fs.unique()}.tmp"
     try:
-        fs.write_synced(temporary, content)
+        fs.write_synced(temporary, [content])
         try:
             os.link(temporary, path)
         except FileExistsError:

@@ -524,7 +524,7 @@ def test_on_macos_data_go_through_the_drives_cache(path, monkeypatch, is_known):
     monkeypatch.setattr(fcntl, "fcntl", control)
     monkeypatch.setattr(os, "fsync", lambda descriptor: done.append("fsync"))
     os.makedirs(os.path.dirname(path))
-    fs.write_synced(path, b"content")
+    fs.write_synced(path, [b"content"])
     assert done == ([51] if is_known else ["fsync"])
 
 
@@ -541,7 +541,7 @@ def test_a_write_in_parts_is_whole(tmp_path, monkeypatch):
     """The system may take fewer bytes than it is given."""
     real = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data[:3])))
-    fs.write_synced(str(tmp_path / "file"), b"0123456789")
+    fs.write_synced(str(tmp_path / "file"), [b"0123456789"])
     assert (tmp_path / "file").read_bytes() == b"0123456789"
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -196,12 +196,7 @@ def _write(
     with _file_errors(path), open(wheel.path, "rb") as file:
         size = len(contents.describe()) + os.fstat(file.fileno()).st_size
         content = contents.pack(iter(lambda: file.read(encryption.CHUNK_BYTES), b""))
-        temporary = f"{path}.{fs.unique()}.tmp"
-        try:
-            _write_chunks(temporary, encryption.encrypt(asdict(facts), content, size, passphrase))
-            fs.rename(temporary, path)
-        finally:
-            fs.remove(temporary)
+        fs.replace_file(path, encryption.encrypt(asdict(facts), content, size, passphrase))
     return facts
 
 
@@ -226,16 +221,6 @@ def _unpack(paths: Paths, path: str, passphrase: str) -> tuple[Contents, CoreWhe
     finally:
         os.close(descriptor)
     return contents, CoreWheel(target, contents.wheel_name, contents.sha256, lambda: fs.remove(target))
-
-
-def _write_chunks(path: str, chunks: Iterable[bytes]) -> None:
-    descriptor = fs.create(path)
-    try:
-        for chunk in chunks:
-            fs.write_all(descriptor, chunk)
-        fs.sync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _require_new_file(path: str) -> None:

@@ -1,14 +1,7 @@
 """Find the installed core and read its manifest. On the fast path.
 
-::
-
-    core/current.json                 {"version", "folder", "install_id", "previous"}
-    core/<version>/<install id>/      one installation, never changed once it is there
-        manifest.json                 facts, and every file with its SHA-256 and size
-        lib/                          the files of the wheel
-
-A reader that follows the pointer sees one whole installation: nothing is ever written into one, and the
-previous one stays until another is switched to.
+An installation is the folder ``core/<version>/<install id>``: its ``manifest.json`` has every file of its
+``lib`` with SHA-256 and size. Nothing is ever written into one, so its readers see a whole one.
 """
 
 from __future__ import annotations

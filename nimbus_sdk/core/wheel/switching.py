@@ -112,7 +112,9 @@ def prune(core_folder: str) -> None:
     in_use = [installation_folder(core_folder, each) for each in wanted if each is not None]
     with disk_errors(core_folder):
         for folder in _installations(core_folder):
-            if folder not in in_use and (_is_abandoned(folder) or _is_old(folder, UNUSED_SECONDS)):
+            # On Windows, the manifest of an installation in use is removed first.
+            is_left = os.path.isdir(folder) and not os.path.lexists(os.path.join(folder, MANIFEST))
+            if folder not in in_use and (is_left or _is_old(folder, UNUSED_SECONDS)):
                 _remove(folder)
         _remove_leftovers(core_folder, LEFT_OVER_SECONDS)
 
@@ -202,10 +204,6 @@ def _remove_tree(folder: str) -> None:
         if os.name != "nt":
             raise
         _log.warning("%s is still in use and will be removed later.", folder)
-
-
-def _is_abandoned(folder: str) -> bool:
-    return os.path.isdir(folder) and not os.path.lexists(os.path.join(folder, MANIFEST))
 
 
 def _remove_leftovers(core_folder: str, seconds: float) -> None:

@@ -79,7 +79,8 @@ def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> Insta
             )
             fields = {"format": FORMAT, **asdict(core)}
             del fields["folder"]
-            fs.write_synced(os.path.join(staging, MANIFEST), json.dumps(fields, indent=1).encode("ascii"))
+            content = json.dumps(fields, indent=1).encode("ascii")
+            fs.write_synced(os.path.join(staging, MANIFEST), [content])
             for parent, _, _ in os.walk(staging):
                 fs.sync_folder(parent)
             fs.rename(staging, folder)
