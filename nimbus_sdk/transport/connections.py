@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 from weakref import WeakSet
 
@@ -73,16 +72,8 @@ class Connections(Generic[C]):
         self._lock = threading.Lock()
         _all.add(self)
 
-    @contextmanager
-    def use(self, place: str, target: httpcore.Origin) -> Iterator[Connection[C]]:
-        """Use a connection to an origin for one exchange; ``target`` is the origin as httpcore has it."""
-        connection = self._take(place, target)
-        try:
-            yield connection
-        finally:
-            self._give_back(place, connection)
-
-    def _take(self, place: str, target: httpcore.Origin) -> Connection[C]:
+    def take(self, place: str, target: httpcore.Origin) -> Connection[C]:
+        """Return a connection to an origin for one exchange; ``target`` is the origin as httpcore has it."""
         with self._lock:
             idle = self._idle.setdefault(place, [])
             # The last is the one that has been idle for the shortest time.
@@ -96,7 +87,7 @@ class Connections(Generic[C]):
             self._busy.add(connection)
         return connection
 
-    def _give_back(self, place: str, connection: Connection[C]) -> None:
+    def give_back(self, place: str, connection: Connection[C]) -> None:
         """Keep a connection for the next exchange, or close it if its own did not come to an end."""
         with self._lock:
             if connection not in self._busy or not connection.core.is_available():

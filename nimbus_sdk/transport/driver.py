@@ -136,8 +136,9 @@ class Driver:
             self._sleep(step.seconds)
             return None
         request = prepare_request(step, self._settings)
-        with _clock_stopped(deadline):
-            self._open_transport()
+        if self._transport is None:
+            with _clock_stopped(deadline):
+                self._open_transport()
         within = deadline.within(request.timeout)
         return self._run(exchange(request, within, self._limits), within)
 
@@ -216,8 +217,8 @@ class AsyncDriver:
             await self._sleep(step.seconds)
             return None
         request = prepare_request(step, self._settings)
-        with _clock_stopped(deadline):
-            if self._transport is None:
+        if self._transport is None:
+            with _clock_stopped(deadline):
                 # It takes as long as many requests, and must not hold up the other tasks.
                 await self._run_in_thread(self._open_transport)
         within = deadline.within(request.timeout)

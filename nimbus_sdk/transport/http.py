@@ -52,13 +52,15 @@ class HttpTransport:
         place, connectors = origin(request.url), self._connections.connectors
         if place not in connectors:
             connectors[place] = connector(*self._proxies.find_way(request.url))
-        with self._connections.use(place, encoded.url.origin) as connection:
-            reader.connection = connection
+        reader.connection = connection = self._connections.take(place, encoded.url.origin)
+        try:
             with closing(connection.core.handle_request(encoded)) as answer:
                 reader.begin(answer)
                 for chunk in answer.iter_stream():
                     reader.append(chunk)
                 reader.end()
+        finally:
+            self._connections.give_back(place, connection)
 
     def close(self) -> None:
         """Close all connections; see ``Connections.close``."""
@@ -89,13 +91,15 @@ class AsyncHttpTransport:
             # The system's list of exceptions may ask a name server.
             way = await run_in_thread(lambda: async_connector(*self._proxies.find_way(request.url)))
             connectors.setdefault(place, way)
-        with connections.use(place, encoded.url.origin) as connection:
-            reader.connection = connection
+        reader.connection = connection = connections.take(place, encoded.url.origin)
+        try:
             async with aclosing(await connection.core.handle_async_request(encoded)) as answer:
                 reader.begin(answer)
                 async for chunk in answer.aiter_stream():
                     reader.append(chunk)
                 reader.end()
+        finally:
+            connections.give_back(place, connection)
 
     async def aclose(self) -> None:
         """Close all connections; see ``Connections.close``."""
