@@ -44,7 +44,7 @@ def test_the_evidence_is_the_tempered_product_without_the_prior() -> None:
     evidence = TrialEvidence(tempers)
     np.testing.assert_array_equal(evidence.posterior(priors), priors)
     for chunk, length in zip(chunks, (4, 2), strict=True):
-        evidence.add(np.log(chunk), priors, length)
+        evidence.add(np.log(chunk), length)
     product = priors * ((chunks[0] / priors) * (chunks[1] / priors) ** 0.5) ** 0.7
     np.testing.assert_allclose(evidence.posterior(priors), product / product.sum())
     evidence.reset()
@@ -55,7 +55,7 @@ def test_an_excluded_class_stays_excluded() -> None:
     """A class with prior 0 keeps probability 0, whatever the chunks say."""
     priors = np.array([0.0, 0.5, 0.5])
     evidence = TrialEvidence(None)
-    evidence.add(np.array([-1e300, np.log(0.9), np.log(0.1)]), priors, 4)
+    evidence.add(np.array([-1e300, np.log(0.9), np.log(0.1)]), 4)
     np.testing.assert_allclose(evidence.posterior(priors), [0.0, 0.9, 0.1])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nimbus_sdk_core import NimbusLDA, NimbusProbit, NimbusQDA
+from nimbus_sdk_core import CoreDataError, NimbusLDA, NimbusProbit, NimbusQDA
 
 from tests.support.examples import examples
 
@@ -92,3 +92,21 @@ def test_posteriors_are_probabilities_however_far_the_trial(
     found = kind().fit(x, y).predict_proba(x * factor)
     assert (found >= 0).all()
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "allowed"),
+    [(NimbusLDA, 1e-9), (NimbusQDA, 1e-9), (NimbusProbit, 1e-4)],
+    ids=["NimbusLDA", "NimbusQDA", "NimbusProbit"],
+)
+def test_a_trial_alone_is_scored_as_among_others(kind: Callable[[], NimbusLDA], allowed: float) -> None:
+    """Posteriors, their logarithms and distances are the same, far from all classes too."""
+    x, y, _ = trials(3)
+    model, far = kind().fit(x, y), x * 10.0 ** np.arange(-20, 20)[:, None]
+    together = model.score_trials(far)
+    alone = [model.score_trials(each[None]) for each in far]
+    for name in ("posteriors", "log_posteriors", "squared_distances"):
+        each = np.concatenate([getattr(scores, name) for scores in alone])
+        np.testing.assert_allclose(each, getattr(together, name), rtol=allowed, atol=allowed)
+    with pytest.raises(CoreDataError, match="NaN, infinity"):
+        model.score_trials([[0.0, np.nan, 0.0, 0.0]])

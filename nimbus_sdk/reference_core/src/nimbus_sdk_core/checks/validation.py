@@ -124,18 +124,21 @@ def chunk_as_trial(chunk: npt.ArrayLike, metadata: BCIMetadata) -> FeatureArray:
         ) from None
     if array.shape == (metadata.n_features,) and metadata.chunk_size in (None, 1):
         array = array[:, np.newaxis]
-    expected = f"({metadata.n_features}, {metadata.chunk_size or 'n_samples'})"
     if array.ndim != 2 or array.shape[0] != metadata.n_features:
         hint = "A chunk is (n_features × n_samples)."
         if array.ndim == 2 and array.shape[1] == metadata.n_features:
             hint += " Its transpose, chunk.T, may be what you mean."
         else:
             hint += filters_hint(metadata)
-        raise CoreDataError(f"The chunk has shape {array.shape}, expected {expected}.", hint)
+        raise CoreDataError(f"The chunk has shape {array.shape}, expected {_expected(metadata)}.", hint)
     if metadata.chunk_size is not None and array.shape[1] != metadata.chunk_size:
         raise CoreDataError(
-            f"The chunk has shape {array.shape}, expected {expected}: metadata.chunk_size is "
+            f"The chunk has shape {array.shape}, expected {_expected(metadata)}: metadata.chunk_size is "
             f"{metadata.chunk_size}.",
             "Check whether the buffer lost samples; chunk_size=None takes chunks of any length.",
         )
     return array[:, :, np.newaxis]
+
+
+def _expected(metadata: BCIMetadata) -> str:
+    return f"({metadata.n_features}, {metadata.chunk_size or 'n_samples'})"

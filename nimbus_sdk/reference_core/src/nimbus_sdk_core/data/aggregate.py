@@ -135,8 +135,8 @@ def _variance(features: FeatureArray) -> FloatArray:
     mean = _mean(features)
     deviations = features - mean[:, None]
     variances = _mean(np.multiply(deviations, deviations, out=deviations))
-    # Roots are compared, since the squares may be out of range.
-    variances *= np.sqrt(variances) > np.abs(_ROUNDING * mean)
+    mean *= _ROUNDING
+    variances *= variances > mean * mean
     return variances
 
 

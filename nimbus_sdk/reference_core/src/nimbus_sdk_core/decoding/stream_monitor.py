@@ -56,9 +56,9 @@ class StreamMonitor:
         signal = chunk[len(self._starts) % n_features]
         deviations = signal - np.add.reduce(signal) / n_samples
         first = deviations[: n_samples // 10]
-        power = np.dot(deviations, deviations)
+        power = float(deviations @ deviations)
         if power > 0.0:
-            self._starts.append(float(np.dot(first, first) / power) * n_samples / len(first))
+            self._starts.append(float(first @ first) / power * n_samples / len(first))
 
     def add_trial(self, outlier_score: float) -> None:
         """Look at the outlier score of a trial."""

@@ -220,7 +220,7 @@ def process_chunk(
     if metadata.temporal_aggregation == "logvar":
         session.monitor.add_signal(trial[:, :, 0])
     session.vectors.append(scored.vector)
-    session.evidence.add(scored.log_posterior, model.priors_, n_samples - timing.n_repeated)
+    session.evidence.add(scored.log_posterior, n_samples - timing.n_repeated)
     session.chunk_history.append(result)
     return result
 

@@ -9,7 +9,7 @@ from ..models.tempering import Tempers, log_ratios, measure_distinctness
 
 
 class TrialEvidence:
-    """The log likelihood ratios of a trial's chunks, summed by their lengths.
+    """The log posteriors of a trial's chunks, summed by their lengths.
 
     Args:
         tempers: How certain chunks are together. If None, all chunks together count as one: the posterior is
@@ -27,16 +27,15 @@ class TrialEvidence:
         self._length = 0.0
         self._sums: FloatArray | float = 0.0
 
-    def add(self, log_posterior: FloatArray, priors: FloatArray, n_samples: int) -> None:
+    def add(self, log_posterior: FloatArray, n_samples: int) -> None:
         """Add a chunk.
 
         Args:
             log_posterior: Natural logarithm of each class's probability, shape (n_classes,).
-            priors: Class priors of the model, shape (n_classes,).
             n_samples: Length of the chunk.
         """
         length = n_samples / (1 if self._tempers is None else self._tempers.chunk_size)
-        self._sums = self._sums + length * log_ratios(log_posterior, priors)
+        self._sums = self._sums + length * log_posterior
         self._length += length
 
     def is_indistinct(self, priors: FloatArray) -> bool:
@@ -47,7 +46,7 @@ class TrialEvidence:
         """
         if self._tempers is None or not self._length:
             return False
-        sums = np.asarray(self._tempers.at(self._length) * self._sums)
+        sums = self._tempers.at(self._length) * self._sum_ratios(priors)
         return bool(measure_distinctness(sums, priors) < self._tempers.least_distinctness(self._length))
 
     def posterior(self, priors: FloatArray) -> FloatArray:
@@ -59,10 +58,14 @@ class TrialEvidence:
         if not self._length:
             return priors.copy()
         temper = 1.0 / self._length if self._tempers is None else self._tempers.at(self._length)
-        return temper_product(self._sums, priors, temper)
+        return temper_product(self._sum_ratios(priors), priors, temper)
+
+    def _sum_ratios(self, priors: FloatArray) -> FloatArray:
+        """Log likelihood ratios of the chunks, summed by their lengths."""
+        return self._length * log_ratios(np.asarray(self._sums / self._length), priors)
 
 
-def temper_product(sums: FloatArray | float, priors: FloatArray, temper: float) -> FloatArray:
+def temper_product(sums: FloatArray, priors: FloatArray, temper: float) -> FloatArray:
     """Probability of each class from summed log likelihood ratios.
 
     Args:

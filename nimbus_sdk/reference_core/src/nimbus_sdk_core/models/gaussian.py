@@ -167,7 +167,7 @@ class GaussianClassifier(BayesianClassifier):
         with np.errstate(over="ignore", invalid="ignore"):
             scores = score_vectors(self.learned_.predictive, vectors)
         # Values that are not finite give such distances, of which there are fewer than features.
-        if not scores.squared_distances.max(initial=0.0) < MAX_ABSOLUTE**2:
+        if not np.maximum.reduce(scores.squared_distances, axis=None, initial=0.0) < MAX_ABSOLUTE**2:
             check_range(vectors)
         return scores
 

@@ -13,7 +13,7 @@ from ..data.argument_checks import check_whole_number
 from ..data.training_set import MAX_ABSOLUTE, TrainingSet, check_range
 from ..stats.evidence import choose_prior
 from ..stats.niw import build_prior, check_variation, update_posterior
-from ..stats.student_t import Scores, class_shares, normalize_log_joint, squared_distances
+from ..stats.student_t import Scores, normalize_log_joint, squared_distances
 from ..stats.sufficient_statistics import Moments, compute_moments
 from .base import BayesianClassifier
 from .model_card import JsonValue
@@ -113,7 +113,8 @@ class NimbusProbit(BayesianClassifier):
     @property
     def priors_(self) -> FloatArray:
         """Share of each class among the trials learned from, shape (n_classes,), once trained."""
-        return class_shares(self.posterior_.counts)
+        self._require_trained()
+        return self.learned_.priors
 
     @property
     def n_iter_(self) -> int | None:
@@ -137,7 +138,7 @@ class NimbusProbit(BayesianClassifier):
         vectors, known = self._read(X), self.learned_
         with np.errstate(over="ignore", invalid="ignore"):
             squared = squared_distances(known.marginal, vectors)
-        if not squared.max(initial=0.0) < MAX_ABSOLUTE**2:
+        if not np.maximum.reduce(squared, axis=None, initial=0.0) < MAX_ABSOLUTE**2:
             check_range(vectors)
         inputs = standardize(known.posterior.centre, known.posterior.scale, vectors)
         posteriors, log_posteriors = normalize_log_joint(log_class_probabilities(known.predictive, inputs))

@@ -12,7 +12,7 @@ from .._sklearn import caller_stacklevel
 from .._types import FloatArray, LabelArray
 from ..errors import CoreDataError
 from ..stats.niw import NormalInverseWishart
-from ..stats.student_t import Predictive, prepare_predictive
+from ..stats.student_t import Predictive, class_shares, prepare_predictive
 from .model_card import JsonValue
 from .niw_arrays import ARRAYS, check_arrays, read_posterior
 from .probit_predictive import ProbitPredictive, prepare_probit_predictive
@@ -57,6 +57,7 @@ class ProbitState:
         posterior: What was learned.
         predictive: The predictive of its regression.
         marginal: The predictive of its one Gaussian for all trials.
+        priors: Probability of each class before its trial is seen, shape (n_classes,).
         hyper: The hyper-parameters of the training.
         n_iterations: Iterations of the last training, if known.
     """
@@ -65,6 +66,7 @@ class ProbitState:
     posterior: ProbitPosterior
     predictive: ProbitPredictive
     marginal: Predictive
+    priors: FloatArray
     hyper: Mapping[str, JsonValue]
     n_iterations: int | None
 
@@ -86,9 +88,8 @@ def prepare_state(
         CoreDataError: A matrix is not positive definite in floating point.
     """
     predictive = prepare_probit_predictive(posterior.regression)
-    return ProbitState(
-        classes, posterior, predictive, prepare_predictive(posterior.marginal), hyper, n_iterations
-    )
+    marginal, priors = prepare_predictive(posterior.marginal), class_shares(posterior.counts)
+    return ProbitState(classes, posterior, predictive, marginal, priors, hyper, n_iterations)
 
 
 def warn_if_moving(fitted: RegressionFit) -> None:
