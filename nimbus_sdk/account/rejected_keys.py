@@ -27,7 +27,11 @@ def record_rejection(settings: Settings, key: ApiKey, flow: Flow[T]) -> Flow[T]:
         code = str(error.code)
         # With one of its own codes it is the service itself, and not something in between.
         if error.status == 401 and code in ("INVALID_KEY", "KEY_EXPIRED"):
-            yield from run_blocking(lambda: _mark_rejected_if_possible(settings, key, code))
+            try:
+                yield from run_blocking(lambda: mark_rejected(settings, key, code))
+            except SessionError as failure:
+                # The rejection is the error to raise.
+                _log.warning("The session of %s could not be removed: %s", key.masked, failure)
         raise
 
 
@@ -38,10 +42,9 @@ def require_accepted(settings: Settings, key: ApiKey, flow: Flow[T]) -> Flow[T]:
     """
     service = origin(settings.api_url)
     note = settings.paths.rejection(key.fingerprint, service)
-    was_rejected = yield from run_blocking(
-        lambda: sealed.has_rejection(settings.paths, key.fingerprint, service)
+    was_rejected, known = yield from run_blocking(
+        lambda: (sealed.has_rejection(settings.paths, key.fingerprint, service), fs.file_version(note))
     )
-    known = yield from run_blocking(lambda: fs.file_version(note))
     result = yield from record_rejection(settings, key, flow)
     yield from run_blocking(lambda: require_not_rejected(note, key.masked, known))
     if was_rejected:
@@ -82,11 +85,3 @@ def _is_of(read: Callable[[], SessionRecord | None], key: ApiKey, service: str) 
         _log.warning("%s", error)
         return False
     return session is not None and (session.key_fingerprint, session.api_origin) == (key.fingerprint, service)
-
-
-def _mark_rejected_if_possible(settings: Settings, key: ApiKey, code: str) -> None:
-    try:
-        mark_rejected(settings, key, code)
-    except SessionError as error:
-        # The rejection is the error to raise.
-        _log.warning("The session of %s could not be removed: %s", key.masked, error)

@@ -6,7 +6,6 @@ import logging
 import time
 import zlib
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
@@ -110,9 +109,7 @@ class ResponseReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[True]:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> Literal[True]:
         """Leave the error of an exchange to ``response``, without the frames in which there are secrets."""
         if error is not None:
             is_of_http = isinstance(error, (*HTTP_ERRORS, NimbusConnectionError)) or is_socks_error(error)
