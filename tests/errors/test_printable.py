@@ -19,7 +19,7 @@ from nimbus_sdk.display.progress import ProgressEvent, reporting
 from nimbus_sdk.display.terminal import print_notice
 from nimbus_sdk.doctor.finding import Diagnosis, Finding
 from nimbus_sdk.errors.printable import printable
-from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.base.service import ServiceKey
 from nimbus_sdk.storage.key_lookup import KeyResolution, SourceReport
 
 KEY = ApiKey.parse("nbci_live_0123" + "4" * 40 + "cdef")

@@ -11,8 +11,7 @@ from nimbus_sdk.config.keys import raise_if_invalid
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import ApiError, ConfigurationError, NimbusError
 from nimbus_sdk.services.base.key_slot import FoundKey, KeySlot
-from nimbus_sdk.services.base.service import Service
-from nimbus_sdk.services.base.service_key import ParsedServiceKey, ServiceKey
+from nimbus_sdk.services.base.service import ParsedServiceKey, Service, ServiceKey
 from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, Response, run_blocking, send
 
 Params: TypeAlias = Mapping[str, "str | int | float | bool | None"]

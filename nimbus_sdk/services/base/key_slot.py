@@ -9,8 +9,7 @@ from typing import TypeVar
 
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, MissingKeyError, NimbusError
-from nimbus_sdk.services.base.service import Service
-from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.base.service import Service, ServiceKey
 from nimbus_sdk.storage import credentials, key_removal, key_sources
 from nimbus_sdk.storage.credentials import MemoryStore, StoreChoice, StoredKey
 from nimbus_sdk.storage.lock import Lock

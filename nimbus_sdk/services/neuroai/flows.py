@@ -25,8 +25,7 @@ from nimbus_sdk.errors import (
     ServerError,
 )
 from nimbus_sdk.services.base.connection import Connection, Params, parse_content
-from nimbus_sdk.services.base.service import Service
-from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.base.service import Service, ServiceKey
 from nimbus_sdk.services.neuroai import wire
 from nimbus_sdk.services.neuroai.models import KEEP, IssuedKey, Keep, KeyCheck, KeyInfo, KeyType, RateLimit
 from nimbus_sdk.services.rotation import flow as stored_keys

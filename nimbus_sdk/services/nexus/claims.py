@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 from nimbus_sdk.errors import InvalidKeyFormatError, PermissionDeniedError
-from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.base.service import ServiceKey
 
 OPAQUE_PREFIX = "nxs_"
 """The prefix of the keys in the documentation's code samples, against its own text: they have no claims."""

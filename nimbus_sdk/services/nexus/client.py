@@ -18,8 +18,7 @@ from nimbus_sdk.errors import (
     ResponseFormatError,
 )
 from nimbus_sdk.services.base.connection import Connection, Params, parse_content
-from nimbus_sdk.services.base.service import Service
-from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.base.service import Service, ServiceKey
 from nimbus_sdk.services.nexus.claims import UnverifiedClaims, find_problem, read_claims
 from nimbus_sdk.services.rotation import flow as stored_keys
 from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking

@@ -15,8 +15,7 @@ from nimbus_sdk.services.audit.entry import AuditEntry
 from nimbus_sdk.services.audit.recorder import record_call, user_name
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.base.connection import Connection, Params, parse_content
-from nimbus_sdk.services.base.service import Service
-from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.base.service import Service, ServiceKey
 from nimbus_sdk.services.rotation import flow as stored_keys
 from nimbus_sdk.services.rotation.record import Rotation
 from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking

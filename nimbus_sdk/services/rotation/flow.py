@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from nimbus_sdk.errors import InvalidKeyError, NimbusError
 from nimbus_sdk.services.base.connection import Connection
-from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.base.service import ServiceKey
 from nimbus_sdk.services.rotation.record import Rotation
 from nimbus_sdk.services.rotation.state import StoredKeys
 from nimbus_sdk.storage.credentials import MemoryStore

@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, MissingKeyError, NimbusError
 from nimbus_sdk.services.base.connection import Connection
-from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.base.service import ServiceKey
 from nimbus_sdk.services.rotation.record import Rotation, Step, read_record, write_record
 from nimbus_sdk.storage.credentials import MemoryStore, StoreChoice, StoredKey
 

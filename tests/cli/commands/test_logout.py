@@ -16,7 +16,7 @@ from nimbus_sdk.core.install import install_core
 from nimbus_sdk.core.model_download import download_model
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.base.service import ServiceKey
 from nimbus_sdk.storage.credentials import save_key
 from nimbus_sdk.storage.file_backend import FileStore
 from tests.cli.conftest import CTRL_C, AtTerminal, Nimbus

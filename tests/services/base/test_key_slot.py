@@ -21,7 +21,7 @@ from nimbus_sdk.errors import (
     PermissionDeniedError,
     ResponseFormatError,
 )
-from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.base.service import ServiceKey
 from nimbus_sdk.services.nexus.client import NEXUS
 from tests.services.conftest import KEYS, NIMBUS_OS_KEY, VARIABLES, ask, either_kind
 from tests.support.evidence import everything_in

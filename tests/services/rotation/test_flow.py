@@ -18,7 +18,7 @@ from nimbus_sdk.errors import (
     PermissionDeniedError,
     ServerError,
 )
-from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.base.service import ServiceKey
 from nimbus_sdk.services.rotation import flow
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.lock import Lock
