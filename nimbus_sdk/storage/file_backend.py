@@ -19,6 +19,7 @@ from nimbus_sdk.storage.lock import Lock
 T = TypeVar("T")
 
 _CHANGE_TRIES = 5
+_WAIT_SECONDS = 5.0
 
 
 class FileStore(Generic[K_co]):
@@ -30,21 +31,13 @@ class FileStore(Generic[K_co]):
     Args:
         path: ``Paths.credentials``.
         kind: Whose keys are read; any kind may be written.
-        wait: Seconds to wait for another process that is changing the file.
     """
 
     name = "file"
 
-    def __init__(
-        self,
-        path: str,
-        kind: KeyKind[K_co] = NIMBUS_BCI,  # type: ignore[assignment]
-        *,
-        wait: float = 5.0,
-    ) -> None:
+    def __init__(self, path: str, kind: KeyKind[K_co] = NIMBUS_BCI) -> None:  # type: ignore[assignment]
         self.path = path
         self._kind = kind
-        self._wait = wait
 
     def location(self, profile: str) -> str:
         """Describe where the key of a profile is."""
@@ -154,10 +147,10 @@ class FileStore(Generic[K_co]):
     def _exclusive(self) -> Iterator[None]:
         with Lock(f"{self.path}.lock") as lock:
             try:
-                lock.acquire(self._wait)
+                lock.acquire(_WAIT_SECONDS)
             except TimeoutError:
                 raise CredentialStoreError(
-                    f"Another process has been changing {self.path} for more than {self._wait:g} s.",
+                    f"Another process has been changing {self.path} for more than {_WAIT_SECONDS:g} s.",
                     hint="Run it again when that one is done.",
                 ) from None
             yield

@@ -15,36 +15,26 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from nimbus_sdk.config.paths import Paths
-from nimbus_sdk.display.terminal import is_interactive, is_notebook, restored_settings
+from nimbus_sdk.display.terminal import is_interactive, restored_settings
 from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
 from nimbus_sdk.storage import keyring_breaker
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyEntry, KeyKind
 from nimbus_sdk.storage.key_metadata import has_key_in_keyring
 from nimbus_sdk.storage.keyring_entry import (
+    ELSEWHERE,
+    RETRY,
     SERVICE,
     KeyringEntry,
-    asks_in_terminal,
-    is_unlocked,
-    usable_backends,
-)
-from nimbus_sdk.storage.keyring_refusal import (
-    ASKS_IN_TERMINAL,
-    ELSEWHERE,
-    NOT_HERE,
-    RETRY,
     Refusal,
+    find_backends,
+    is_unlocked,
     refusal_of,
-    too_weak,
-    unusable,
 )
 from nimbus_sdk.storage.lock import Lock
-
-if TYPE_CHECKING:
-    from keyring.backend import KeyringBackend
 
 T = TypeVar("T")
 _log = logging.getLogger("nimbus_sdk")
@@ -72,7 +62,6 @@ class KeyringStore(Generic[K_co]):
         kind: Whose keys are read; any kind may be written.
         patience: Seconds that one operation may take, after other processes have had theirs;
             ``default_patience`` if omitted.
-        clock: Unix time.
 
     Attributes:
         refusal: Why the last operation was not carried out; None if it was.
@@ -86,14 +75,12 @@ class KeyringStore(Generic[K_co]):
         kind: KeyKind[K_co] = NIMBUS_BCI,  # type: ignore[assignment]
         *,
         patience: float | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self.refusal: Refusal | None = None
         self._paths = paths
         self._breaker = paths.keyring_breaker
         self._kind = kind
         self._patience = patience
-        self._clock = clock
 
     def location(self, profile: str) -> str:
         """Describe where the key of a profile is."""
@@ -196,8 +183,9 @@ class KeyringStore(Generic[K_co]):
             if time.monotonic() - started < _QUIET_SECONDS:
                 keyring_breaker.reset(self._breaker)
         elif reply.opens_breaker:
-            reason, now = reply.opens_breaker, self._clock()
-            keyring_breaker.trip(self._breaker, reason=reason, patience=patience, now=now)
+            keyring_breaker.trip(
+                self._breaker, reason=reply.opens_breaker, patience=patience, now=time.time()
+            )
         return reply
 
     def _busy(self, lock: Lock, patience: float) -> Refusal | None:
@@ -213,7 +201,7 @@ class KeyringStore(Generic[K_co]):
         return None
 
     def _skipped(self, patience: float, *, must_look: bool) -> Refusal | None:
-        now = self._clock()
+        now = time.time()
         breaker = keyring_breaker.read_breaker(self._breaker, now=now)
         if breaker is None or patience > breaker.patience:
             return None
@@ -231,7 +219,7 @@ class KeyringStore(Generic[K_co]):
 def _is_unlocked() -> bool:
     """Return whether the keyring is known to be unlocked; opens no prompt."""
     try:
-        backends = _find_backends()
+        backends = find_backends()
         return not isinstance(backends, Refusal) and is_unlocked(backends[0])
     except Exception as error:  # noqa: BLE001 - foreign code: whatever it raises, it is not known to be unlocked
         _log.debug("Whether the keyring is unlocked is not known (%s).", type(error).__name__)
@@ -258,7 +246,7 @@ def _answer(
     user: str, action: Callable[[KeyringEntry], T], patience: float, given_up: threading.Event
 ) -> _Value[T] | Refusal:
     """Ask the keyring, again if it fails fast: a reader may have met a writer."""
-    backends = _find_backends()
+    backends = find_backends()
     if isinstance(backends, Refusal):
         return backends
     pauses, last_attempt = iter(_RETRY_AFTER), time.monotonic() + patience / 2
@@ -276,22 +264,3 @@ def _answer(
         pause = next(pauses, None)
         if not reply.is_passing or pause is None or ended + pause > last_attempt or given_up.wait(pause):
             return reply
-
-
-def _find_backends() -> list[KeyringBackend] | Refusal:
-    """Return the backends that count as a keyring and can be asked here."""
-    try:
-        import keyring
-    except ImportError:
-        return NOT_HERE
-    try:
-        backend = keyring.get_keyring()
-        usable = usable_backends(backend)
-    except BaseException as error:  # noqa: BLE001 - likewise
-        return unusable(error)
-    if not usable:
-        return too_weak(backend)
-    quiet = [each for each in usable if not asks_in_terminal(each)]
-    if not quiet and (is_notebook() or not is_interactive()):
-        return ASKS_IN_TERMINAL
-    return quiet or usable

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
@@ -103,8 +102,8 @@ def _written(path: str) -> Breaker | None:
     return breaker if known else None
 
 
-def breaker_state(paths: Paths, *, clock: Callable[[], float] = time.time) -> str | None:
+def breaker_state(paths: Paths) -> str | None:
     """Return how ``status`` describes a keyring that is skipped, or None if it is asked as usual."""
-    now = clock()
+    now = time.time()
     breaker = read_breaker(paths.keyring_breaker, now=now)
     return None if breaker is None else breaker.wording(now)

@@ -1,14 +1,18 @@
-"""One entry of the keyring, in every backend that can have it, and which backends count as a keyring."""
+"""Backends of the keyring package: which count as a keyring, one entry in them, what a refusal means."""
 
 from __future__ import annotations
 
 import getpass
 import subprocess
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
+
+from nimbus_sdk.display.terminal import is_interactive, is_notebook
+from nimbus_sdk.errors import CredentialStoreError
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -21,6 +25,14 @@ _SECRET_SERVICE = frozenset({"keyring.backends.SecretService", "keyring.backends
 _DEFAULT_COLLECTION = "/org/freedesktop/secrets/aliases/default"
 _ASKING = (getpass, getpass.getpass, subprocess)
 """What a backend imports that asks for its password in the terminal, itself or through a program."""
+ELSEWHERE = (
+    "NIMBUS_SDK_CREDENTIAL_STORE=file stores the key in a private file; NIMBUS_API_KEY gives it as well."
+)
+RETRY = "`nimbus-sdk doctor --retry-keyring` asks it at once."
+_LOCKED_BY_TYPE = frozenset({"KeyringLocked", "LockedException", "PromptDismissedException"})
+_GONE_BY_TYPE = frozenset({"SecretServiceNotAvailableException", "ConnectionError"})
+_WITHOUT_STORAGE = frozenset({f"keyring.backends.{name}" for name in ("fail", "null", "chainer")})
+_MAC_NO_INTERACTION = "-25308"
 
 
 class GivenUpError(Exception):
@@ -128,15 +140,29 @@ class KeyringEntry:
         raise PasswordDeleteError(f"more than {MOST_DUPLICATES} entries")
 
 
-def usable_backends(backend: KeyringBackend) -> list[KeyringBackend]:
-    """Return the backends that count as a keyring: the backend itself, or those of a chain."""
-    from keyring.backends.chainer import ChainerBackend
+def find_backends() -> list[KeyringBackend] | Refusal:
+    """Return the backends that count as a keyring and can be asked here."""
+    try:
+        import keyring
+    except ImportError:
+        return _NOT_HERE
+    try:
+        from keyring.backends.chainer import ChainerBackend
 
-    chain = list(backend.backends) if isinstance(backend, ChainerBackend) else [backend]
-    return [each for each in chain if _priority(each.__class__) >= LOWEST_PRIORITY]
+        backend = keyring.get_keyring()
+        chain = list(backend.backends) if isinstance(backend, ChainerBackend) else [backend]
+        usable = [each for each in chain if _priority(each.__class__) >= LOWEST_PRIORITY]
+    except BaseException as error:  # noqa: BLE001 - a backend is foreign code: whatever it raises is a reply
+        return _unusable(error)
+    if not usable:
+        return _too_weak(type(backend))
+    quiet = [each for each in usable if not _asks_in_terminal(each)]
+    if not quiet and (is_notebook() or not is_interactive()):
+        return _ASKS_IN_TERMINAL
+    return quiet or usable
 
 
-def asks_in_terminal(backend: KeyringBackend) -> bool:
+def _asks_in_terminal(backend: KeyringBackend) -> bool:
     """Return whether a backend may ask for its password in the terminal, where the program reads as well.
 
     The backends of the keyring package itself talk to a service of the system, whose prompt is a window.
@@ -166,3 +192,92 @@ def _priority(kind: Hashable) -> float:
     except RuntimeError:
         # It was fit for this machine when it was chosen, and its service may be down for the moment.
         return LOWEST_PRIORITY
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the keyring did not do what it was asked; that says nothing of what it has.
+
+    Attributes:
+        reason: As the end of a sentence that begins with "The keyring".
+        hint: What to do.
+        is_absent: Whether this machine has no keyring that counts.
+        is_passing: Whether the next attempt may succeed.
+        may_complete: Whether something may be written nevertheless, now or later.
+        opens_breaker: What is recorded so that the next calls do not ask; empty if they ask again.
+    """
+
+    reason: str
+    hint: str = ELSEWHERE
+    is_absent: bool = False
+    is_passing: bool = False
+    may_complete: bool = False
+    opens_breaker: str = ""
+
+    def as_error(self) -> CredentialStoreError:
+        """Return the error that says so."""
+        return CredentialStoreError(f"The keyring {self.reason}.", hint=self.hint)
+
+
+_NOT_HERE = Refusal("was not found on this machine", is_absent=True)
+_ASKS_IN_TERMINAL = Refusal(
+    "asks for its password in the terminal, and nobody can answer here", f"Run it in a terminal. {ELSEWHERE}"
+)
+_LOCKED = Refusal("stayed locked", f"Unlock it, or run this where its prompt can be answered. {ELSEWHERE}")
+_NOT_OPENED = Refusal("could not be opened", f"Unlock it, or check that its service runs. {ELSEWHERE}")
+_NO_COLLECTION = Refusal(
+    "has no default collection, and its prompt to make one was not answered",
+    f"Make a default keyring in your system's password manager. {ELSEWHERE}",
+)
+_GONE = Refusal(
+    "is not running: its service does not answer on the session bus",
+    f"Start it, or log in to the desktop again. {ELSEWHERE}",
+    is_passing=True,
+)
+
+
+def refusal_of(error: BaseException, may_complete: bool) -> Refusal:
+    """Return what an error of a backend means. Only its type is shown: the text may have the key in it."""
+    kinds = {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
+    if "NoKeyringError" in kinds:
+        return _NOT_HERE
+    if kinds & _GONE_BY_TYPE:
+        return replace(_GONE, may_complete=may_complete)
+    if "InitError" in kinds:
+        return _NO_COLLECTION if "PromptDismissedException" in kinds else _NOT_OPENED
+    if kinds & _LOCKED_BY_TYPE or _MAC_NO_INTERACTION in str(error):
+        return _LOCKED
+    return Refusal(f"failed ({_describe(error)})", is_passing=True, may_complete=may_complete)
+
+
+def _unusable(error: BaseException) -> Refusal:
+    """Return what an error means that was raised before any backend was asked; it has no key in its text."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "NoKeyringError" in kinds:
+        return _NOT_HERE
+    first_line = next((line[:200] for line in str(error).splitlines() if line.isprintable()), "no details")
+    return Refusal(f"cannot be loaded ({type(error).__name__}: {first_line})")
+
+
+def _too_weak(kind: type[KeyringBackend]) -> Refusal:
+    """Return the refusal for a backend that does not count as a keyring."""
+    if _WITHOUT_STORAGE & {each.__module__ for each in kind.__mro__}:
+        return _NOT_HERE
+    return Refusal(
+        f"was not found on this machine: {kind.__module__}.{kind.__qualname__} does not protect a key "
+        "(its priority is below 1)",
+        is_absent=True,
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _describe(error: BaseException) -> str:
+    names = [str(getattr(cause, "name", "")) for cause in _causes(error)]
+    on_bus = next((name for name in names if name.startswith("org.")), "")
+    return f"{type(error).__name__}, {on_bus}" if on_bus else type(error).__name__

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN
 from nimbus_sdk.errors import CredentialStoreError
-from nimbus_sdk.storage import fs
+from nimbus_sdk.storage import file_backend, fs
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_kind import KeyEntry
 from nimbus_sdk.storage.lock import Lock
@@ -30,9 +30,10 @@ def path(paths):
 
 
 @pytest.fixture
-def store(path):
+def store(path, monkeypatch):
     """A store that waits a tenth of a second for others."""
-    return FileStore(path, wait=0.1)
+    monkeypatch.setattr(file_backend, "_WAIT_SECONDS", 0.1)
+    return FileStore(path)
 
 
 @pytest.fixture
@@ -273,13 +274,15 @@ def test_windows_closes_no_folder(store, path, monkeypatch):
 WRITER = """
 import sys
 from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.storage import file_backend
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_kind import KeyEntry
 
+file_backend._WAIT_SECONDS = 30.0
 path, number = sys.argv[1:]
 for turn in range(5):
     entry = KeyEntry(ApiKey.parse("nbci_test_" + number * 48), "https://a.example:443")
-    FileStore(path, wait=30).write(f"p{number}-{turn}", entry)
+    FileStore(path).write(f"p{number}-{turn}", entry)
 """
 
 

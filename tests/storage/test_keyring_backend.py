@@ -15,7 +15,7 @@ from keyring.errors import KeyringError
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN
 from nimbus_sdk.errors import CredentialStoreError
-from nimbus_sdk.storage import fs, keyring_backend
+from nimbus_sdk.storage import fs, keyring_backend, keyring_breaker
 from nimbus_sdk.storage.key_kind import KeyEntry
 from nimbus_sdk.storage.keyring_backend import KeyringStore, default_patience
 from nimbus_sdk.storage.keyring_breaker import LOOK_SECONDS, REST_SECONDS, breaker_state, read_breaker
@@ -44,15 +44,18 @@ def lab(paths):
 
 
 @pytest.fixture
-def clock():
+def clock(monkeypatch):
     """Unix time for the memory of failures."""
-    return Clock()
+    clock = Clock()
+    for module in (keyring_backend, keyring_breaker):
+        monkeypatch.setattr(module, "time", SimpleNamespace(time=clock, monotonic=time.monotonic))
+    return clock
 
 
 @pytest.fixture
 def store(paths, clock):
     """A keyring store that waits a fifth of a second."""
-    return KeyringStore(paths, patience=ALONE, clock=clock)
+    return KeyringStore(paths, patience=ALONE)
 
 
 @pytest.fixture
@@ -191,11 +194,11 @@ def test_after_a_hang_the_keyring_rests_for_ten_minutes(store, stuck, paths, clo
     with pytest.raises(CredentialStoreError, match="skipped: did not answer 8 min ago") as caught:
         store.write("lab", KEY)
     assert "asked again in 2 min" in caught.value.hint
-    assert breaker_state(paths, clock=clock) == "skipped: did not answer 8 min ago"
+    assert breaker_state(paths) == "skipped: did not answer 8 min ago"
     assert len(stuck) == 1
 
     clock.now = NOW + REST_SECONDS
-    assert breaker_state(paths, clock=clock) is None
+    assert breaker_state(paths) is None
     with pytest.raises(CredentialStoreError, match="did not answer in"):
         store.read("lab")
     assert len(stuck) == 2
@@ -259,8 +262,8 @@ def test_who_waits_longer_may_ask_again(store, stuck, paths, clock, use_backend)
     use_backend("Memory")
     with pytest.raises(CredentialStoreError, match="skipped"):
         store.read("lab")
-    assert KeyringStore(paths, patience=60.0, clock=clock).read("lab") is None
-    assert breaker_state(paths, clock=clock) is None
+    assert KeyringStore(paths, patience=60.0).read("lab") is None
+    assert breaker_state(paths) is None
 
 
 def test_where_nothing_can_be_written_the_hang_is_still_only_slow(stuck, tmp_path, settings):

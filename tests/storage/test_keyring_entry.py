@@ -88,7 +88,7 @@ def test_a_backend_that_asks_in_the_terminal_is_used_where_a_person_is(paths, us
         KeyringStore(paths).read("lab")
     assert "NIMBUS_API_KEY" in caught.value.hint
     assert backend.asked == []
-    monkeypatch.setattr("nimbus_sdk.storage.keyring_backend.is_interactive", lambda: True)
+    monkeypatch.setattr("nimbus_sdk.storage.keyring_entry.is_interactive", lambda: True)
     assert KeyringStore(paths, patience=2.0).read("lab") is None
 
 

@@ -125,7 +125,7 @@ def credentials(content: bytes) -> None:
     with _empty_home() as paths:
         _put(paths.credentials, content)
         os.chmod(paths.credentials, 0o600)
-        FileStore(paths.credentials, wait=0.0).read("default")
+        FileStore(paths.credentials).read("default")
 
 
 def key(content: bytes) -> None:
