@@ -63,6 +63,7 @@ class NimbusError(Exception):
 
     exit_code = 1
     advice = ""
+    _separator = " "
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         self.message = message
@@ -70,17 +71,18 @@ class NimbusError(Exception):
         super().__init__(message)
 
     def __str__(self) -> str:
-        return printable(self._describe())
+        text = f"{self.message} {self.hint}".rstrip()
+        return printable(f"{text}{self._separator}{self._facts()}".rstrip())
 
     def __repr__(self) -> str:
         return printable(super().__repr__())
 
-    def _describe(self) -> str:
-        return f"{self.message} {self.hint}".rstrip()
-
     def paragraphs(self) -> list[str]:
         """Return what happened, what to do next, and further facts, as paragraphs for people."""
-        return [self.message, self.hint]
+        return [self.message, self.hint, self._facts()]
+
+    def _facts(self) -> str:
+        return ""
 
     def _render_traceback_(self) -> list[str]:
         from nimbus_sdk.errors.notebook import render
@@ -136,14 +138,7 @@ class ApiError(NimbusError):
         self.answer_lost = False
         self.clock_offset: float | None = None
 
-    def _describe(self) -> str:
-        return f"{super()._describe()} {self._marks()}".rstrip()
-
-    def paragraphs(self) -> list[str]:
-        """Return what happened, what to do next, and status, code and request for support."""
-        return [*super().paragraphs(), self._marks()]
-
-    def _marks(self) -> str:
+    def _facts(self) -> str:
         marks = [str(part) for part in (self.status, self.code) if part is not None]
         if self.request_id is not None:
             marks.append(f"request {self.request_id}")
@@ -366,20 +361,14 @@ class CoreIntegrityError(CoreError):
     """
 
     advice = "Run `nimbus-sdk install --force`; if it fails again, a proxy or mirror changes the file."
+    _separator = "\n"
 
     def __init__(self, message: str, *, issues: tuple[str, ...] = (), hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.issues = issues
 
-    def _describe(self) -> str:
-        return "\n".join([super()._describe(), *self._list_issues()])
-
-    def paragraphs(self) -> list[str]:
-        """Return what happened, what to do next, and every fault."""
-        return [*super().paragraphs(), "\n".join(self._list_issues())]
-
-    def _list_issues(self) -> list[str]:
-        return [f"  - {issue}" for issue in self.issues]
+    def _facts(self) -> str:
+        return "\n".join(f"  - {issue}" for issue in self.issues)
 
 
 class CoreInstallError(CoreError):

@@ -12,24 +12,10 @@ from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings, origin
 from nimbus_sdk.errors import CredentialStoreError
+from nimbus_sdk.storage import key_metadata, key_removal
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyEntry, KeyKind
-from nimbus_sdk.storage.key_metadata import (
-    KeyMetadata,
-    may_be_in_keyring,
-    read_metadata,
-    reserve_metadata,
-    settle_removal,
-    write_record,
-)
-from nimbus_sdk.storage.key_removal import (
-    cannot_have_key,
-    finish_removals,
-    masked_in_keyring,
-    postpone_removal,
-    prepare_store,
-    reason_of,
-)
+from nimbus_sdk.storage.key_metadata import KeyMetadata
 from nimbus_sdk.storage.keyring_backend import KeyringStore
 from nimbus_sdk.storage.keyring_breaker import reset
 
@@ -122,7 +108,7 @@ def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIM
         CredentialStoreError: The store that the setting names, or the last one tried, cannot store it.
     """
     paths, entry = settings.paths, KeyEntry(key, origin)
-    before, may_have = read_metadata(paths), may_be_in_keyring(paths)
+    before, may_have = key_metadata.read_metadata(paths), key_metadata.may_be_in_keyring(paths)
 
     def write(store: CredentialStore) -> None:
         try:
@@ -134,22 +120,19 @@ def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIM
 
     if settings.credential_store == MemoryStore.name:
         return _in_first_that_works(settings, kind, write)
-    reserve_metadata(paths)
+    key_metadata.reserve_metadata(paths)
     choice = _in_first_that_works(settings, kind, write)
     notes = [choice.reason, *_remove_other_copy(settings, choice, before, may_have=may_have)]
     try:
-        write_record(paths.key_metadata, KeyMetadata.of(key, store=choice.store.name, now=time.time()))
+        metadata = KeyMetadata.of(key, store=choice.store.name, now=time.time())
+        key_metadata.write_record(paths.key_metadata, metadata)
     except OSError as error:
         notes.append(f"the metadata beside it could not be written ({error.strerror or error})")
     if choice.keyring_problem:
         retry = "nimbus-sdk doctor --retry-keyring" if kind is NIMBUS_BCI else kind.save_command
-        _log.warning(
-            "%s is stored in %s, because the keyring %s. `%s` moves it there.",
-            key.masked,
-            choice.store.location(paths.profile),
-            choice.keyring_problem,
-            retry,
-        )
+        sentence = "%s is stored in %s, because the keyring %s. `%s` moves it there."
+        location = choice.store.location(paths.profile)
+        _log.warning(sentence, key.masked, location, choice.keyring_problem, retry)
     return replace(choice, reason="; ".join(notes))
 
 
@@ -162,10 +145,10 @@ def retry_keyring(settings: Settings) -> StoreChoice:
     reset(settings.paths.keyring_breaker)
     choice = choose_store(settings)
     if choice.store.name != KeyringStore.name:
-        finish_removals(settings.paths)
+        key_removal.finish_removals(settings.paths)
         return choice
     in_file = FileStore[ApiKey](settings.paths.credentials).read(settings.paths.profile)
-    metadata = read_metadata(settings.paths)
+    metadata = key_metadata.read_metadata(settings.paths)
     if in_file is None or metadata is None or metadata.store != FileStore.name:
         return choice
     return save_key(settings, in_file.key, in_file.origin)
@@ -188,18 +171,18 @@ def read_stored_key(
         CredentialStoreError: The store that should have the key cannot be read. A keyring that no metadata
             names and that does not answer is only reported in ``problem``.
     """
-    stores, required = _stores_to_search(settings, kind, read_metadata(settings.paths), patience)
+    stores, required = _stores_to_search(settings, kind, key_metadata.read_metadata(settings.paths), patience)
     problem = ""
     for store in stores:
         try:
-            entry = prepare_store(settings.paths, store).read(settings.paths.profile)
+            entry = key_removal.prepare_store(settings.paths, store).read(settings.paths.profile)
         except CredentialStoreError as error:
             if store.name in required:
                 raise
             problem = error.message
             continue
         if isinstance(store, KeyringStore):
-            finish_removals(settings.paths)
+            key_removal.finish_removals(settings.paths)
         if entry is not None:
             location = store.location(settings.paths.profile)
             return StoredKey(entry.key, store.name, location, entry.origin, problem)
@@ -215,9 +198,9 @@ def withdraw_key(settings: Settings, fingerprint: str, before: KeyMetadata) -> N
     if entry is None or entry.key.fingerprint != fingerprint:
         return
     file.delete(paths.profile)
-    settle_removal(paths)
+    key_metadata.settle_removal(paths)
     try:
-        write_record(paths.key_metadata, before)
+        key_metadata.write_record(paths.key_metadata, before)
     except OSError as error:
         raise CredentialStoreError(
             f"{paths.key_metadata} cannot be written: {error.strerror}.",
@@ -231,28 +214,30 @@ def _in_first_that_works(
     paths = settings.paths
     if settings.credential_store is not None:
         store = _named(settings.credential_store, paths, kind)
-        act(prepare_store(paths, store))
+        act(key_removal.prepare_store(paths, store))
         return StoreChoice(store, f"{store.name}, as NIMBUS_SDK_CREDENTIAL_STORE says")
     keyring = KeyringStore(paths, kind)
     try:
-        act(prepare_store(paths, keyring))
+        act(key_removal.prepare_store(paths, keyring))
     except CredentialStoreError as error:
         problem = error
     else:
-        finish_removals(paths)
+        key_removal.finish_removals(paths)
         return StoreChoice(keyring, keyring.name)
     file = FileStore(paths.credentials, kind)
     act(file)
     is_absent = keyring.refusal is not None and keyring.refusal.is_absent
     because = problem.message[:1].lower() + problem.message[1:].rstrip(".")
-    return StoreChoice(file, f"{file.name}, because {because}", "" if is_absent else reason_of(problem))
+    keyring_problem = "" if is_absent else key_removal.reason_of(problem)
+    return StoreChoice(file, f"{file.name}, because {because}", keyring_problem)
 
 
 def _expect_late_write(paths: Paths, store: CredentialStore, key: Key) -> None:
     """Record that a key may reach the keyring after its caller has given up, even after this process."""
     if isinstance(store, KeyringStore) and store.refusal is not None and store.refusal.may_complete:
+        reason, fingerprint = store.refusal.reason, key.fingerprint
         try:
-            postpone_removal(paths, store.refusal.reason, masked=key.masked, fingerprint=key.fingerprint)
+            key_removal.postpone_removal(paths, reason, masked=key.masked, fingerprint=fingerprint)
         except OSError as error:
             # The thread that was left behind removes the key as well, if this process lives as long.
             _log.debug("That %s may reach the keyring cannot be recorded: %s", key.masked, error)
@@ -288,7 +273,7 @@ def _remove_other_copy(
     paths = settings.paths
     if isinstance(choice.store, KeyringStore):
         try:
-            settle_removal(paths)
+            key_metadata.settle_removal(paths)
             FileStore(paths.credentials, NIMBUS_BCI).delete(paths.profile)
         except CredentialStoreError as error:
             return [f"an older key may still be in the credentials file ({error.message.rstrip('.')})"]
@@ -300,15 +285,15 @@ def _remove_other_copy(
         keyring: KeyringStore[Key] = KeyringStore(paths)
         try:
             keyring.delete(paths.profile)
-            settle_removal(paths)
+            key_metadata.settle_removal(paths)
         except CredentialStoreError as error:
-            if cannot_have_key(paths, before, keyring):
+            if key_removal.cannot_have_key(paths, before, keyring):
                 return []
-            reason = reason_of(error)
+            reason = key_removal.reason_of(error)
         else:
             return []
     try:
-        removal = postpone_removal(paths, reason, masked=masked_in_keyring(before))
+        removal = key_removal.postpone_removal(paths, reason, masked=key_removal.masked_in_keyring(before))
     except OSError as error:
         return [f"an older key stays in the keyring, which {reason} ({error.strerror or error})"]
     return [f"{removal}, is removed as soon as that can be asked"]

@@ -108,7 +108,6 @@ def make_private_folder(path: str, root: str | None = None) -> None:
     only read it.
 
     Args:
-        path: The folder.
         root: A folder above it from which on others must not be able to exchange anything; see
             ``trust.read``. Others may still read the folders above ``path``.
 

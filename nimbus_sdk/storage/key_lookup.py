@@ -19,19 +19,9 @@ from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.display.terminal import Ask, is_interactive, secret_prompt
 from nimbus_sdk.errors import SUPPORT, InvalidKeyFormatError, MissingKeyError
 from nimbus_sdk.errors.printable import printable_texts
+from nimbus_sdk.storage import key_sources
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI
-from nimbus_sdk.storage.key_sources import (
-    SourceResult,
-    State,
-    first_found,
-    read_argument,
-    read_dotenv,
-    read_environment,
-    read_julia,
-    read_key_file,
-    read_store,
-    read_store_metadata,
-)
+from nimbus_sdk.storage.key_sources import SourceResult, State
 
 if TYPE_CHECKING:
     from nimbus_sdk.config.keys import ParsedKey
@@ -154,8 +144,8 @@ def find_key(
         CredentialStoreError: The store that should have the key cannot be read.
         MissingKeyError: No source has one.
     """
-    argument, given = read_argument(given), None
-    result, notes = first_found(_read_all(settings, argument, patience))
+    argument, given = key_sources.read_argument(given), None
+    result, notes = key_sources.first_found(_read_all(settings, argument, patience))
     found = _found_key(result)
     if found is not None:
         return found
@@ -167,8 +157,8 @@ def find_key(
 
 def find_key_without_store(settings: Settings, given: str | ApiKey | None = None) -> FoundKey | None:
     """Return the key of the first four sources, as ``find_key`` does, or None: no store, no prompt."""
-    argument, given = read_argument(given), None
-    return _found_key(first_found(_read_without_store(settings, argument))[0])
+    argument, given = key_sources.read_argument(given), None
+    return _found_key(key_sources.first_found(_read_without_store(settings, argument))[0])
 
 
 def find_stored_key(settings: Settings) -> FoundKey:
@@ -178,7 +168,7 @@ def find_stored_key(settings: Settings) -> FoundKey:
         CredentialStoreError: The store that should have the key cannot be read.
         MissingKeyError: None is stored, or the one that is was accepted by another API.
     """
-    result, notes = first_found([read_store(settings, settings.api_url, NIMBUS_BCI)])
+    result, notes = key_sources.first_found([key_sources.read_store(settings, settings.api_url, NIMBUS_BCI)])
     found = _found_key(result)
     if found is None:
         missing = f"There is no stored key for this API in profile {settings.profile}."
@@ -191,10 +181,10 @@ def explain(settings: Settings) -> KeyResolution:
 
     Behind a source that decides, the stored key is known by its metadata, so no keyring is opened.
     """
-    results = list(_read_without_store(settings, read_argument(None)))
-    known = read_store_metadata(settings) if any(result.is_final for result in results) else None
-    results.append(known or read_store(settings, settings.api_url, NIMBUS_BCI))
-    results.append(read_julia(settings))
+    results = list(_read_without_store(settings, key_sources.read_argument(None)))
+    known = key_sources.read_store_metadata(settings) if any(result.is_final for result in results) else None
+    results.append(known or key_sources.read_store(settings, settings.api_url, NIMBUS_BCI))
+    results.append(key_sources.read_julia(settings))
     results.append(SourceResult("prompt", _PROMPT_LOCATION, "skipped", detail="asked only when needed"))
     first = next((result for result in results if result.is_final), None)
     return KeyResolution(tuple(_report(result, first) for result in results))
@@ -202,17 +192,17 @@ def explain(settings: Settings) -> KeyResolution:
 
 def _read_without_store(settings: Settings, argument: SourceResult[ApiKey]) -> Iterator[SourceResult[ApiKey]]:
     yield argument
-    yield read_environment(os.environ, KEY_VARIABLE, parse_key)
-    yield read_dotenv(settings, KEY_VARIABLE, parse_key)
-    yield read_key_file(settings)
+    yield key_sources.read_environment(os.environ, KEY_VARIABLE, parse_key)
+    yield key_sources.read_dotenv(settings, KEY_VARIABLE, parse_key)
+    yield key_sources.read_key_file(settings)
 
 
 def _read_all(
     settings: Settings, argument: SourceResult[ApiKey], patience: float | None
 ) -> Iterator[SourceResult[ApiKey]]:
     yield from _read_without_store(settings, argument)
-    yield read_store(settings, settings.api_url, NIMBUS_BCI, patience)
-    yield read_julia(settings)
+    yield key_sources.read_store(settings, settings.api_url, NIMBUS_BCI, patience)
+    yield key_sources.read_julia(settings)
 
 
 def _found_key(result: SourceResult[ApiKey] | None) -> FoundKey | None:

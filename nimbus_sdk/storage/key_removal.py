@@ -14,18 +14,10 @@ from typing import TypeVar
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import CredentialStoreError
+from nimbus_sdk.storage import key_metadata
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, Key, KeyKind
-from nimbus_sdk.storage.key_metadata import (
-    KeyMetadata,
-    KeyRemoval,
-    may_be_in_keyring,
-    read_metadata,
-    read_removal,
-    remove_metadata,
-    settle_removal,
-    write_record,
-)
+from nimbus_sdk.storage.key_metadata import KeyMetadata, KeyRemoval
 from nimbus_sdk.storage.keyring_backend import KeyringStore
 from nimbus_sdk.storage.lock import Lock
 
@@ -77,7 +69,7 @@ def remove_key(
         kind: Whose key it is.
     """
     paths, keyring = settings.paths, KeyringStore(settings.paths, kind)
-    metadata, may_have = read_metadata(paths), may_be_in_keyring(paths)
+    metadata, may_have = key_metadata.read_metadata(paths), key_metadata.may_be_in_keyring(paths)
     in_file = _attempt(paths, FileStore(paths.credentials, kind), fingerprint)
     in_keyring = _Attempt()
     if may_have or settings.credential_store in (None, KeyringStore.name):
@@ -95,7 +87,7 @@ def remove_key(
             not_asked = in_keyring.error.message
     of_another = metadata is not None and fingerprint not in (None, metadata.fingerprint)
     if not keeps_metadata and (removed or not of_another):
-        remove_metadata(paths)
+        key_metadata.remove_metadata(paths)
     return Removal(removed, refusal, not_asked)
 
 
@@ -107,7 +99,7 @@ def _attempt(paths: Paths, store: FileStore[Key] | KeyringStore[Key], fingerprin
                 return _Attempt(another=entry is not None)
         removed = store.delete(paths.profile)
         if isinstance(store, KeyringStore):
-            settle_removal(paths)
+            key_metadata.settle_removal(paths)
             finish_removals(paths)
     except CredentialStoreError as error:
         return _Attempt(error=error)
@@ -139,13 +131,13 @@ def _postpone(
 
 def postpone_removal(paths: Paths, reason: str, *, masked: str = "", fingerprint: str = "") -> KeyRemoval:
     """Record that a key is to be removed from the keyring as soon as that can be asked."""
-    before = read_removal(paths)
+    before = key_metadata.read_removal(paths)
     if before is not None:
         # What is to be removed already stays so, whichever it is.
         known = (masked, before.masked) if before.fingerprint else (before.masked, masked)
         masked, fingerprint = known[0] or known[1], before.fingerprint and fingerprint
     removal = KeyRemoval(masked=masked, fingerprint=fingerprint, reason=reason)
-    write_record(paths.key_removal, removal)
+    key_metadata.write_record(paths.key_removal, removal)
     return removal
 
 
@@ -167,12 +159,12 @@ def finish_removals(paths: Paths) -> None:
 
 def pending_removals(paths: Paths) -> dict[str, KeyRemoval]:
     """Return what is still to be removed from the keyring, by the profile or service of this home."""
-    found = {owner.profile: read_removal(owner) for owner in _owners(paths)}
+    found = {owner.profile: key_metadata.read_removal(owner) for owner in _owners(paths)}
     return {name: removal for name, removal in found.items() if removal is not None}
 
 
 def _finish_removal(paths: Paths, store: KeyringStore[Key]) -> None:
-    if read_removal(paths) is None:
+    if key_metadata.read_removal(paths) is None:
         return
     with Lock(f"{paths.key_removal}.lock") as lock:
         try:
@@ -184,14 +176,14 @@ def _finish_removal(paths: Paths, store: KeyringStore[Key]) -> None:
             ) from None
         except OSError as error:
             _log.debug("No lock at %s (%s); continuing without it.", lock.path, error)
-        removal = read_removal(paths)
+        removal = key_metadata.read_removal(paths)
         if removal is None:
             # Another process was faster, and a new key may be there by now.
             return
         entry = store.read(paths.profile) if removal.fingerprint else None
         if entry is None or entry.key.fingerprint == removal.fingerprint:
             store.delete(paths.profile)
-        settle_removal(paths)
+        key_metadata.settle_removal(paths)
 
 
 def _owners(paths: Paths) -> Iterator[Paths]:
@@ -215,7 +207,7 @@ def masked_in_keyring(metadata: KeyMetadata | None) -> str:
 
 def cannot_have_key(paths: Paths, metadata: KeyMetadata | None, store: KeyringStore[Key]) -> bool:
     """Return whether a keyring that refused cannot have a key: none is here, and no save is known."""
-    is_known = metadata is not None or read_removal(paths) is not None
+    is_known = metadata is not None or key_metadata.read_removal(paths) is not None
     return store.refusal is not None and store.refusal.is_absent and not is_known
 
 

@@ -21,19 +21,10 @@ from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.display.terminal import is_interactive, restored_settings
 from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
-from nimbus_sdk.storage import keyring_breaker
+from nimbus_sdk.storage import keyring_breaker, keyring_entry
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyEntry, KeyKind
 from nimbus_sdk.storage.key_metadata import has_key_in_keyring
-from nimbus_sdk.storage.keyring_entry import (
-    ELSEWHERE,
-    RETRY,
-    SERVICE,
-    KeyringEntry,
-    Refusal,
-    find_backends,
-    is_unlocked,
-    refusal_of,
-)
+from nimbus_sdk.storage.keyring_entry import ELSEWHERE, RETRY, SERVICE, KeyringEntry, Refusal
 from nimbus_sdk.storage.lock import Lock
 
 T = TypeVar("T")
@@ -183,9 +174,8 @@ class KeyringStore(Generic[K_co]):
             if time.monotonic() - started < _QUIET_SECONDS:
                 keyring_breaker.reset(self._breaker)
         elif reply.opens_breaker:
-            keyring_breaker.trip(
-                self._breaker, reason=reply.opens_breaker, patience=patience, now=time.time()
-            )
+            reason, now = reply.opens_breaker, time.time()
+            keyring_breaker.trip(self._breaker, reason=reason, patience=patience, now=now)
         return reply
 
     def _busy(self, lock: Lock, patience: float) -> Refusal | None:
@@ -195,7 +185,7 @@ class KeyringStore(Generic[K_co]):
         try:
             lock.acquire_in_turn(patience)
         except TimeoutError:
-            return Refusal(f"is waited for by another process for more than {patience:g} s", hint=ELSEWHERE)
+            return Refusal(f"is waited for by another process for more than {patience:g} s")
         except OSError as error:
             _log.debug("No lock at %s (%s); continuing without it.", lock.path, error)
         return None
@@ -219,8 +209,8 @@ class KeyringStore(Generic[K_co]):
 def _is_unlocked() -> bool:
     """Return whether the keyring is known to be unlocked; opens no prompt."""
     try:
-        backends = find_backends()
-        return not isinstance(backends, Refusal) and is_unlocked(backends[0])
+        backends = keyring_entry.find_backends()
+        return not isinstance(backends, Refusal) and keyring_entry.is_unlocked(backends[0])
     except Exception as error:  # noqa: BLE001 - foreign code: whatever it raises, it is not known to be unlocked
         _log.debug("Whether the keyring is unlocked is not known (%s).", type(error).__name__)
         return False
@@ -246,7 +236,7 @@ def _answer(
     user: str, action: Callable[[KeyringEntry], T], patience: float, given_up: threading.Event
 ) -> _Value[T] | Refusal:
     """Ask the keyring, again if it fails fast: a reader may have met a writer."""
-    backends = find_backends()
+    backends = keyring_entry.find_backends()
     if isinstance(backends, Refusal):
         return backends
     pauses, last_attempt = iter(_RETRY_AFTER), time.monotonic() + patience / 2
@@ -256,7 +246,7 @@ def _answer(
         try:
             return _Value(action(entry))
         except BaseException as error:  # noqa: BLE001 - a backend is foreign code: whatever it raises is a reply
-            reply = refusal_of(error, entry.may_have_changed)
+            reply = keyring_entry.refusal_of(error, entry.may_have_changed)
         ended = time.monotonic()
         if ended - started >= _QUIET_SECONDS:
             # A prompt that cost time and was dismissed is not opened again at once.

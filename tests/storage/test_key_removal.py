@@ -94,7 +94,7 @@ def test_a_removal_that_cannot_be_recorded_names_the_entry(settings, paths, use_
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nimbus_sdk.storage.key_removal.write_record", refuse)
+    monkeypatch.setattr("nimbus_sdk.storage.key_metadata.write_record", refuse)
     with pytest.raises(CredentialStoreError, match="cannot be noted") as caught:
         delete_key(settings)
     assert paths.keyring_user in caught.value.hint

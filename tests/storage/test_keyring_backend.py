@@ -15,7 +15,7 @@ from keyring.errors import KeyringError
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN
 from nimbus_sdk.errors import CredentialStoreError
-from nimbus_sdk.storage import fs, keyring_backend, keyring_breaker
+from nimbus_sdk.storage import fs, keyring_backend, keyring_breaker, keyring_entry
 from nimbus_sdk.storage.key_kind import KeyEntry
 from nimbus_sdk.storage.keyring_backend import KeyringStore, default_patience
 from nimbus_sdk.storage.keyring_breaker import LOOK_SECONDS, REST_SECONDS, breaker_state, read_breaker
@@ -344,7 +344,7 @@ def test_a_keyring_that_does_not_even_say_whether_it_is_locked_is_left_alone(
     """That question is asked now and then, and for a removal; the calls in between wait for nothing."""
     over, asked = threading.Event(), []
     monkeypatch.setattr(keyring_backend, "_LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(keyring_backend, "is_unlocked", lambda _: asked.append("look") or over.wait(10))
+    monkeypatch.setattr(keyring_entry, "is_unlocked", lambda _: asked.append("look") or over.wait(10))
     for _ in range(3):
         with pytest.raises(CredentialStoreError, match="did not answer"):
             store.read("lab")
