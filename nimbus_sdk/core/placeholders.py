@@ -100,15 +100,13 @@ class CoreClass(ABCMeta):
             raise CoreAttributeError(error.message, hint=error.hint) from None
 
     def __setattr__(cls, name: str, value: object) -> None:
-        core_class = _find(cls)
-        if core_class is None:
+        if (core_class := _find(cls)) is None:
             super().__setattr__(name, value)
         else:
             setattr(core_class, name, value)
 
     def __delattr__(cls, name: str) -> None:
-        core_class = _find(cls)
-        if core_class is None:
+        if (core_class := _find(cls)) is None:
             super().__delattr__(name)
         else:
             delattr(core_class, name)
@@ -118,8 +116,7 @@ class CoreClass(ABCMeta):
         return super().__instancecheck__(instance) if core_class is None else isinstance(instance, core_class)
 
     def __subclasscheck__(cls, subclass: type) -> bool:
-        core_class = _find(cls)
-        if core_class is None:
+        if (core_class := _find(cls)) is None:
             return super().__subclasscheck__(subclass)
         return issubclass(_load(subclass) if isinstance(subclass, CoreClass) else subclass, core_class)
 

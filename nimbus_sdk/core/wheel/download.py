@@ -95,18 +95,10 @@ class FileSink:
 
     It hashes the bytes while it writes them. Each download has a file of its own: that of an earlier one is
     copied, never continued in place, so that two processes that fetch the same file cannot corrupt it. The
-    methods raise ``CoreInstallError`` if the disk refuses.
-
-    Args:
-        folder: The folder of partial files; created for this user only.
-        name: What the file is, for messages.
-        size: Its size in bytes.
-        sha256: Its SHA-256, in lower-case hexadecimal.
-        report: Called with the bytes received so far, the size, and the seconds until the next attempt or
-            None, whenever one of them changes.
+    methods raise ``CoreInstallError`` if the disk refuses. ``report`` is called with the bytes received so
+    far, the size, and the seconds until the next attempt or None.
 
     Attributes:
-        received: Bytes received so far.
         progress: Steps of 4 KiB that were received, the most so far; what is sent again does not count.
         resumed: Whether they come from several attempts, so that a new one may help if they are wrong.
     """

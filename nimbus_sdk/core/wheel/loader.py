@@ -2,10 +2,8 @@
 
 One finder in front of ``sys.meta_path`` finds the core's own top-level names and nothing else. ``sys.path``
 is not changed, so nothing in the core's folder can shadow another module, and no file of the core's name is
-imported instead of it, be it beside a script, in the working directory or on PYTHONPATH.
-
-A process keeps the core that it has loaded: a switch to another version takes effect in the next process.
-Since the core imports further modules while it works, loading it notes, once a day, that its folder is used.
+imported instead of it, be it beside a script, in the working directory or on PYTHONPATH. A process keeps the
+core that it has loaded: a switch to another version takes effect in the next process.
 """
 
 from __future__ import annotations
@@ -127,6 +125,7 @@ def _load_once(core_folder: str | None) -> tuple[InstalledCore, ModuleType]:
         if _loaded is None:
             core = _loadable(core_folder)
             _loaded = (core, _import(core))
+            # It imports further modules while it works, so its folder must stay.
             fs.note_use(core.folder, NOTE_USE_EVERY_SECONDS)
         return _loaded
 
