@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,14 +34,14 @@ if __name__ == "__main__":
     nimbus_sdk.BCIData
     import nimbus_sdk_core as core
     with dask.config.set({"distributed.comm.timeouts.connect": "30s"}), LocalCluster(
-        n_workers=int(os.environ["WORKERS"]), threads_per_worker=1, memory_limit="1GiB",
+        n_workers=2, threads_per_worker=1, memory_limit="1GiB",
         dashboard_address="127.0.0.1:0",
     ) as cluster, Client(cluster) as client:
 """
 
 
 def in_a_cluster(fresh: Fresh, folder: Path, body: str, **environ: str) -> str:
-    """Run the body of a program with as many workers as ``WORKERS`` says."""
+    """Run the body of a program with two workers."""
     script = folder / "on_a_cluster.py"
     script.write_text(CLUSTER + "".join(f"        {line}\n" for line in body.splitlines()), encoding="utf-8")
     start = f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')"
@@ -102,9 +107,44 @@ for found in client.run(lent).values():
 """
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.qualification)])
+ON_A_WORKER = """
+import pickle, sys, types
+sys.modules["distributed"] = types.SimpleNamespace(WorkerPlugin=object)
+import nimbus_sdk
+nimbus_sdk.BCIData
+import nimbus_sdk_core as core
+data = core.simulate("p300", n_trials=60, seed=5)
+try:
+    nimbus_sdk.train_model("NimbusLDA", data)
+except nimbus_sdk.SessionNotFoundError as error:
+    print(type(error).__name__)
+with open("plugin.pickle", "rb") as file:
+    plugin = pickle.load(file)
+plugin.setup(None)
+print(nimbus_sdk.train_model("NimbusQDA", data))
+"""
+
+
+def test_the_plugin_takes_the_license_along_without_key_and_user(
+    installed: AuthSession, forked: Fresh, isolated_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine with the core and no session, training is refused until the plugin was set up."""
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(WorkerPlugin=object))
+    monkeypatch.delitem(sys.modules, "nimbus_sdk.core.dask_workers", raising=False)
+    plugin = import_module("nimbus_sdk.core.dask_workers").NimbusWorkers()
+    session = plugin.session
+    assert session.has_feature("training")
+    assert [session.user_id, session.email, session.name, session.organization] == [None] * 4
+    (isolated_home / "work" / "plugin.pickle").write_bytes(pickle.dumps(plugin))
+    del sys.modules["nimbus_sdk.core.dask_workers"]
+    elsewhere = isolated_home / "elsewhere"
+    shutil.copytree(isolated_home / "nimbus" / "data" / "core", elsewhere / "data" / "core")
+    done = forked(ON_A_WORKER, NIMBUS_SDK_HOME=str(elsewhere), NIMBUS_SDK_OFFLINE="1")
+    assert done.stdout == "SessionNotFoundError\n<NimbusQDA 'NimbusQDA_p300', 8 features, 2 classes>\n"
+
+
+@pytest.mark.qualification
 def test_workers_decode_and_train_without_the_key(
-    workers: int,
     installed_free: AuthSession,
     installed_homes: Callable[[str], Path],
     fresh: Fresh,
@@ -123,13 +163,12 @@ def test_workers_decode_and_train_without_the_key(
         NIMBUS_SDK_OFFLINE="1",
         NIMBUS_SDK_CREDENTIAL_STORE="file",
         RESEARCH_HOME=str(installed_homes("research")),
-        WORKERS=str(workers),
     )
     assert output.splitlines() == [
         "In trials 120 to 179: fe",
         "SessionNotFoundError",
         "<NimbusQDA 'NimbusQDA_p300', 8 features, 2 classes>",
-        *["True [None, None, None, None] MissingKeyError"] * workers,
+        *["True [None, None, None, None] MissingKeyError"] * 2,
     ]
 
 
