@@ -119,7 +119,8 @@ def init_streaming(
             that of a pipeline, and of a model whose features may be samples, and with time stamps.
         adapt: Whether a copy of the model, ``session.model``, follows signals that drift. ``"labelled"``: it
             learns from every trial that `finalize_trial` gets a label for, forgets old ones, and more at once
-            if signals change abruptly. ``"unlabelled"``: the means of all classes shift as the trials do.
+            if signals change abruptly; another gain or zero it follows. ``"unlabelled"``: the means of all
+            classes shift as the trials do, and another gain is followed.
         forgetting: Above 0 and up to 1: the factor by which each new trial multiplies the weight of every
             earlier one. With 0.99, a trial counts for half after about 70 more.
 

@@ -1,11 +1,12 @@
 """Adaptation of a model to a person whose signals drift, trial by trial.
 
 With labels the model learns from each trial and forgets old ones: a power prior at every step, R. Kulhavý and
-M. B. Zarrop, On a general concept of forgetting, Int. J. Control 58 (1993). If the last trials are unlike all
-before, as after an electrode moved, it forgets more at once: a change point, R. P. Adams and D. J. C. MacKay,
-Bayesian online changepoint detection (2007), with a few hypotheses in place of all run lengths. Without
-labels only a common shift of the class means is tracked: C. Vidaurre et al., Toward unsupervised adaptation
-of LDA for brain-computer interfaces, IEEE Trans. Biomedical Engineering 58 (2011).
+M. B. Zarrop, On a general concept of forgetting, Int. J. Control 58 (1993). If the last trials have another
+gain or zero, all that was learned follows: these are few numbers, known after few trials. If they are unlike
+all before in another way, as after an electrode moved, it forgets more at once: a change point, R. P. Adams
+and D. J. C. MacKay, Bayesian online changepoint detection (2007), with a few hypotheses in place of all run
+lengths. Without labels a common shift of the class means is tracked, C. Vidaurre et al., Toward unsupervised
+adaptation of LDA for brain-computer interfaces, IEEE Trans. Biomedical Engineering 58 (2011), and the gain.
 """
 
 from __future__ import annotations
@@ -18,18 +19,22 @@ from typing import Literal, Protocol, SupportsFloat, TypeAlias, get_args
 
 import numpy as np
 
-from .._types import FloatArray
+from .._types import FloatArray, IndexArray
 from ..data.argument_checks import check_choice, check_probability
 from ..errors import CoreDataError, ModelMismatchError
+from ..stats.common_change import CommonChange, estimate_change, find_change, find_gain
+from ..stats.niw import PriorChoice, build_prior, update_posterior
 from ..stats.power_prior import choose_weight
+from ..stats.student_t import prepare_predictive
 from ..stats.sufficient_statistics import Moments, merge_moments, scale_moments
 from .gaussian import GaussianClassifier
 from .protocol import Decoder
 
 Adapt: TypeAlias = Literal["off", "labelled", "unlabelled"]
 
-# The trials that may show a change, and its probability at each trial.
+# The trials that may show a change, the fewest of them, and its probability at each trial.
 _RECENT = 12
+_FEWEST = 3
 _CHANGE = 0.02
 
 
@@ -82,7 +87,10 @@ class LabelledAdaptation:
         self._model = model
         self._forgetting = forgetting
         self._past = model.learned_.moments
+        self._choice = model.learned_.choice
         self._recent: deque[tuple[FloatArray, int]] = deque()
+        # The recent trials are then those since a common change, which is estimated from ever more of them.
+        self._change: CommonChange | None = None
 
     def update(self, vector: FloatArray, label: int | None) -> GaussianClassifier | None:
         """Return the model after a trial, or None if its label is not known."""
@@ -91,28 +99,69 @@ class LabelledAdaptation:
         self._past = scale_moments(self._past, self._forgetting)
         self._recent.append((vector, label))
         if len(self._recent) > _RECENT:
+            (self._past, self._choice), self._change = self._changed(), None
             self._past = merge_moments(self._past, self._summarize([self._recent.popleft()]))
-        recent = self._summarize(self._recent)
-        weight = choose_weight(self._past, recent, self._model.learned_.choice, change=_CHANGE)
-        self._past = scale_moments(self._past, weight)
+        self._follow_change()
+        past, choice = self._changed()
+        self._past = scale_moments(self._past, weight := self._weigh(past, choice))
         # The prior follows, too: that of another gain would make every trial seem to be a change.
-        self._model = self._model.relearn(merge_moments(self._past, recent))
+        recent = self._summarize(self._recent)
+        self._model = self._model.relearn(merge_moments(scale_moments(past, weight), recent))
+        if self._change is None:
+            self._choice = self._model.learned_.choice
         return self._model
 
+    def _changed(self) -> tuple[Moments, PriorChoice]:
+        """The past and its prior as if it had been after the change, too."""
+        if self._change is None:
+            return self._past, self._choice
+        scale = self._change.gain**2 * self._choice.scale
+        return self._change.apply(self._past), self._choice._replace(scale=scale)
+
+    def _follow_change(self) -> None:
+        """Look for a change that all trials share, or estimate it again."""
+        if len(self._recent) < _FEWEST:
+            return
+        beliefs = update_posterior(build_prior(self._past, self._choice), self._past)
+        before = prepare_predictive(beliefs, self._model.priors_), beliefs.means
+        vectors, labels = _separate(self._recent)
+        if self._change is not None:
+            self._change = estimate_change(*before, vectors, labels)
+            return
+        self._change = find_change(*before, vectors, labels, probability=_CHANGE)
+        while self._change is not None and len(self._recent) > self._change.n_trials:
+            self._past = merge_moments(self._past, self._summarize([self._recent.popleft()]))
+
+    def _weigh(self, past: Moments, choice: PriorChoice) -> float:
+        """How much the past counts for the recent trials, without the last, which may be artefacts."""
+        decisive = list(self._recent)[: len(self._recent) - _FEWEST + 1]
+        if not decisive:
+            return 1.0
+        return choose_weight(past, self._summarize(decisive), choice, change=_CHANGE)
+
     def _summarize(self, trials: Iterable[tuple[FloatArray, int]]) -> Moments:
-        vectors, labels = zip(*trials, strict=True)
-        return self._model.summarize(np.array(vectors), np.array(labels))
+        return self._model.summarize(*_separate(trials))
+
+
+def _separate(trials: Iterable[tuple[FloatArray, int]]) -> tuple[FloatArray, IndexArray]:
+    vectors, labels = zip(*trials, strict=True)
+    return np.array(vectors), np.array(labels)
 
 
 class UnlabelledAdaptation:
-    """Shifts the means of all classes together as the trials drift."""
+    """Shifts the means of all classes together as the trials drift, and follows another gain."""
 
     def __init__(self, model: GaussianClassifier, forgetting: float) -> None:
         self._model = model
         self._rate = 1.0 - forgetting
+        self._recent: deque[FloatArray] = deque(maxlen=_RECENT)
 
     def update(self, vector: FloatArray, label: int | None) -> GaussianClassifier | None:
         """Return the model after a trial, whose label is not used."""
+        self._recent.append(vector)
+        change = find_gain(self._model.learned_.predictive, np.array(self._recent), probability=_CHANGE)
+        if change is not None:
+            self._model = self._model.relearn(change.apply(self._model.learned_.moments))
         scores = self._model.score_trials(vector[None])
         moments = self._model.learned_.moments
         expected = scores.posteriors[0] @ self._model.posterior_.means

@@ -122,12 +122,23 @@ def score_vectors(predictive: Predictive, vectors: FloatArray) -> Scores:
     n_features = vectors.shape[1]
     squared = squared_distances(predictive, vectors)
     # One row a class and one column a vector from here on: sums over a few classes are then sums of rows.
+    posteriors, log_posteriors = normalize_log_joint(log_joint(predictive, squared, n_features))
+    return Scores(posteriors.T, log_posteriors.T, squared.T, predictive.dof)
+
+
+def log_joint(predictive: Predictive, squared: FloatArray, n_features: int) -> FloatArray:
+    """Logarithm of the joint density of class and vector, shape (n_classes × n_vectors).
+
+    Args:
+        predictive: The prepared predictive.
+        squared: Squared distances of `squared_distances`, likewise.
+        n_features: Length of a vector.
+    """
     joint = squared / predictive.dof[:, None]
     np.log1p(joint, out=joint)
     joint *= -0.5 * (predictive.dof + n_features)[:, None]
     joint += predictive.constants[:, None]
-    posteriors, log_posteriors = normalize_log_joint(joint)
-    return Scores(posteriors.T, log_posteriors.T, squared.T, predictive.dof)
+    return np.asarray(joint)
 
 
 def _score_vector(predictive: Predictive, vector: FloatArray) -> Scores:
