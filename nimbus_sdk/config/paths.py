@@ -141,8 +141,14 @@ class Paths:
     @property
     def keyring_user(self) -> str:
         """The user of the entry in the keyring, which all homes share: any home but the default is named."""
+        # Without any variable that moves it.
+        default = os.path.join(os.path.expanduser("~"), ".local", "state", APPLICATION)
+        if os.name == "nt" or sys.platform == "darwin":
+            import platformdirs
+
+            default = platformdirs.user_state_dir(APPLICATION, appauthor=False)
         state = os.path.realpath(self.state)
-        if state == os.path.realpath(_default_state()):
+        if state == os.path.realpath(os.path.join(default, "state")):
             return self.profile
         from hashlib import sha256
 
@@ -157,12 +163,3 @@ class Paths:
         from hashlib import sha256
 
         return os.path.join(self.rejected, f"{fingerprint}-{sha256(service.encode()).hexdigest()[:12]}.json")
-
-
-def _default_state() -> str:
-    """Return the folder of the state without any variable that moves it; empty if this user has no home."""
-    import platformdirs
-
-    if os.name != "nt" and sys.platform != "darwin":
-        return os.path.join(os.path.expanduser("~"), ".local", "state", APPLICATION, "state")
-    return os.path.join(platformdirs.user_state_dir(APPLICATION, appauthor=False), "state")

@@ -125,7 +125,9 @@ class Settings:
                 values[name] = parse(text, variable)
         for name, value in given.items():
             if value is not None:
-                values[name] = _parse_argument(name, value)
+                _, parse = _TABLE[name]
+                is_switch = parse is _parse_switch and isinstance(value, bool)
+                values[name] = value if is_switch else parse(str(value), name)
         return cls(dotenv=dotenv, skipped_dotenv=skipped, **values)  # type: ignore[arg-type]
 
     @cached_property
@@ -305,11 +307,6 @@ def _parse_path(text: str, variable: str) -> str:
         message = f"{variable} has a quotation mark at one end of its path."
         raise ConfigurationError(message, hint="Remove the quotation marks.")
     return os.path.abspath(os.path.expanduser(path))
-
-
-def _parse_argument(name: str, value: object) -> object:
-    _, parse = _TABLE[name]
-    return value if parse is _parse_switch and isinstance(value, bool) else parse(str(value), name)
 
 
 _TABLE = {

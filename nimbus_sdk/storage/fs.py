@@ -13,14 +13,8 @@ import sys
 import time
 from contextlib import suppress
 
-from nimbus_sdk.config.ownership import (
-    UntrustedError,
-    is_foreign,
-    is_open_to_others,
-    is_writable_by_others,
-    places,
-    reason_for_distrust,
-)
+from nimbus_sdk.config import ownership
+from nimbus_sdk.config.ownership import UntrustedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,15 +109,15 @@ def make_private_folder(path: str, root: str | None = None) -> None:
         OSError: It cannot be made, belongs to another user, or stays writable by others.
     """
     _make(path)
-    for place in (path,) if root is None else places(path, root):
+    for place in (path,) if root is None else ownership.places(path, root):
         status = os.stat(place) if place == root or root is None else os.lstat(place)
-        if is_foreign(status):
+        if ownership.is_foreign(status):
             raise PermissionError(errno.EPERM, f"the folder {place} belongs to another user")
         if stat.S_ISLNK(status.st_mode):
             raise UntrustedError(place, "is a link")
         if place == path:
             _close(place, status, PRIVATE_FOLDER)
-        elif reason_for_distrust(status) is not None:
+        elif ownership.reason_for_distrust(status) is not None:
             _change_mode(place, stat.S_IMODE(status.st_mode) & ~_WRITABLE_BY_OTHERS)
 
 
@@ -136,16 +130,16 @@ def tighten(path: str) -> None:
     status = os.lstat(path)
     if os.name != "nt" and (not stat.S_ISREG(status.st_mode) or status.st_nlink > 1):
         raise PermissionError(errno.EPERM, f"{path} is a link to somewhere else")
-    if is_foreign(status):
+    if ownership.is_foreign(status):
         raise PermissionError(errno.EPERM, f"{path} belongs to another user")
     _close(path, status, PRIVATE_FILE)
 
 
 def _close(path: str, status: os.stat_result, mode: int) -> None:
-    if not is_open_to_others(status):
+    if not ownership.is_open_to_others(status):
         return
     status, reason = _change_mode(path, mode)
-    if is_open_to_others(status) and status.st_dev not in _devices_without_modes:
+    if ownership.is_open_to_others(status) and status.st_dev not in _devices_without_modes:
         _devices_without_modes.add(status.st_dev)
         import logging
 
@@ -165,7 +159,7 @@ def _change_mode(path: str, mode: int) -> tuple[os.stat_result, str]:
         reason = error.strerror or reason
     # Some file systems ignore a change of mode without an error.
     status = os.stat(path)
-    if is_writable_by_others(status):
+    if ownership.is_writable_by_others(status):
         raise PermissionError(errno.EPERM, f"others can write to {path}, which cannot be changed ({reason})")
     return status, reason
 

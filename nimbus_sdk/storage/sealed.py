@@ -244,8 +244,10 @@ def _unseal(paths: Paths, path: str, purpose: str) -> Record | None:
     record = _open(content, secret, paths, purpose)
     if record is not None:
         return record
-    if _was_replaced(path, content):
-        return _unseal(paths, path, purpose)
+    with suppress(OSError):
+        if fs.read(path) != content:
+            # Another process has replaced it meanwhile.
+            return _unseal(paths, path, purpose)
     _require_known_format(content, paths, path, purpose)
     fault = f"The {purpose} of profile {paths.profile} was changed, cut short, or comes from another machine."
     # A rejection that cannot be understood still counts.
@@ -262,14 +264,6 @@ def _require_known_format(content: bytes | None, paths: Paths, path: str, purpos
         raise NewerSessionError(
             f"The {purpose} of profile {paths.profile} in {path} was written by a newer version of the SDK."
         )
-
-
-def _was_replaced(path: str, content: bytes) -> bool:
-    """Whether another process has replaced a file since it was read."""
-    try:
-        return fs.read(path) != content
-    except OSError:
-        return False
 
 
 def _open(content: bytes, secret: bytes, paths: Paths, purpose: str) -> Record | None:
