@@ -53,10 +53,7 @@ class ApiKey:
 
     @classmethod
     def parse(cls, text: str) -> ApiKey:
-        """Check the text of a key, and return the key.
-
-        Args:
-            text: The key; white space, line breaks and quotes around it are removed.
+        """Return the key in a text; white space, line breaks and quotes around it are removed.
 
         Raises:
             InvalidKeyFormatError: It is not a key. The message contains lengths, never the text.

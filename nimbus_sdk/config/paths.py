@@ -38,8 +38,6 @@ class Paths:
         profile: Name of the account.
         credentials: The keys of the file store: the only file that contains keys.
         profiles: The folder of all profiles and of the services' keys.
-        profile_folder: The folder of the profile's files.
-        session: The session of the profile.
         next_session: The session that counts when the core of the same installation is the current one.
         dotenv_sessions: The folder of the sessions of keys from a ``.env``.
         last_seen: The latest time at which this profile was used.
@@ -49,14 +47,12 @@ class Paths:
         usage: The folder of usage events that are not yet reported.
         seal: The random secret of this installation.
         rejected: The folder of the records of rejected keys.
-        audit: The folder of the audit trail.
         keyring_breaker: The record of a keyring that did not answer.
         keyring_lock: The lock for asking the keyring, one process at a time.
         sandbox: Where the last sandbox that was started serves, for the commands that use it.
         lock: The lock for install, refresh and every other change of stored files.
         core: The folder of the installed versions of the core.
         core_pointer: The pointer to the version in use.
-        models: The folder of downloaded models.
         downloads: The folder of unfinished downloads.
 
     Examples:

@@ -132,11 +132,7 @@ class Settings:
 
     @cached_property
     def paths(self) -> Paths:
-        """The paths of all files for these settings.
-
-        Raises:
-            ConfigurationError: This user has no home folder, and no folder is set.
-        """
+        """The paths of all files for these settings; see ``Paths.of``."""
         return Paths.of(self.home, self.profile)
 
     def for_service(self, entry: str) -> Settings:

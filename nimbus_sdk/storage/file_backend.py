@@ -55,17 +55,13 @@ class FileStore(Generic[K_co]):
 
     def write(self, profile: str, entry: KeyEntry[Key]) -> None:
         """Store a key, replacing the one before; other profiles stay."""
-        self._attempt("changed", lambda: self._change(lambda keys: {**keys, profile: entry.to_fields()}))
+        self._attempt("changed", lambda: self._change(profile, entry.to_fields()))
 
     def delete(self, profile: str) -> bool:
         """Remove a key, and return whether there was one. The file goes with the last one."""
-
-        def drop(keys: dict[str, object]) -> dict[str, object]:
-            return {name: entry for name, entry in keys.items() if name != profile}
-
         present = self._attempt("read", lambda: profile in self._load_or_quarantine())
         if present or self._attempt("read", lambda: fs.leftovers(self.path)):
-            self._attempt("changed", lambda: self._change(drop))
+            self._attempt("changed", lambda: self._change(profile, None))
         return present
 
     def names(self) -> list[str]:
@@ -94,11 +90,14 @@ class FileStore(Generic[K_co]):
             # Ctrl-C, above all; the frames below hold the content of the file as well.
             raise error.with_traceback(None)  # noqa: B904
 
-    def _change(self, edit: Callable[[dict[str, object]], dict[str, object]]) -> None:
+    def _change(self, profile: str, fields: dict[str, str] | None) -> None:
         with self._exclusive():
             # Where the file system's locks do nothing, another process may have replaced the file meanwhile.
             for _ in range(_CHANGE_TRIES):
-                wanted = edit(self._load_or_quarantine_locked())
+                wanted = self._load_or_quarantine_locked()
+                wanted.pop(profile, None)
+                if fields is not None:
+                    wanted[profile] = fields
                 # ... and may have swept our temporary file away.
                 with suppress(FileNotFoundError):
                     self._replace(wanted)
@@ -132,7 +131,11 @@ class FileStore(Generic[K_co]):
         except FileNotFoundError:
             return {}
         content = fs.read(self.path)
-        return {} if content is None else _parse(content)
+        try:
+            keys = json.loads(b"{}" if content is None else content)
+        except (ValueError, RecursionError):
+            return None
+        return keys if isinstance(keys, dict) else None
 
     def _replace(self, keys: dict[str, object]) -> None:
         # A writer that was killed leaves a file with keys in it, which nobody else would ever remove.
@@ -154,11 +157,3 @@ class FileStore(Generic[K_co]):
                     hint="Run it again when that one is done.",
                 ) from None
             yield
-
-
-def _parse(content: bytes) -> dict[str, object] | None:
-    try:
-        keys = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    return keys if isinstance(keys, dict) else None

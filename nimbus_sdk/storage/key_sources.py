@@ -35,16 +35,11 @@ _from_pipes: dict[tuple[str, int, int], ParsedKey] = {}
 
 @dataclass(frozen=True, slots=True)
 class SourceResult(Generic[K_co]):
-    """What one source has.
+    """What one source has, as in ``FoundKey`` and ``SourceReport``, and what follows from it.
 
     Attributes:
-        source: Name of the source.
-        location: The exact place, as text.
-        state: What was found there.
         key: The key, if it was read.
-        store: Which credential store has it; empty for other sources.
         masked_key: Masked key and fingerprint, if they are known without reading the key.
-        detail: The reason for the state, as text.
         error: What is raised if no earlier source has a key.
         note: A sentence for the message that no key was found.
     """
@@ -176,13 +171,9 @@ def _read_pipe(path: str, seconds: float) -> bytes:
 def read_store(
     settings: Settings, api_url: str, kind: KeyKind[K], patience: float | None = None
 ) -> SourceResult[K]:
-    """Read the credential store's key for the profile; this may open the keyring.
+    """Read the credential store's key for the profile; this may open the keyring, with this patience.
 
-    Args:
-        settings: Which store, and which profile.
-        api_url: Where the key would be sent; one that was accepted elsewhere is withheld.
-        kind: Whose key it is.
-        patience: Seconds that the keyring may take, as for ``KeyringStore``.
+    A key that was accepted by another service than the one at ``api_url`` is withheld.
     """
     from nimbus_sdk.storage.credentials import read_stored_key
 

@@ -117,11 +117,9 @@ class KeyringStore(Generic[K_co]):
         *,
         must_look: bool = False,
     ) -> T:
-        """Run an action on an entry in the keyring's thread.
+        """Run an action on an entry in the keyring's thread, and take back what it has done too late.
 
-        Args:
-            withdraw: Takes back what the action has done too late.
-            must_look: Look whether a skipped keyring is unlocked, however recently it did not answer that.
+        ``must_look``: see whether a skipped keyring is unlocked, however recently it did not answer that.
         """
         patience = self._patience or default_patience()
         with Lock(self._paths.keyring_lock) as lock:
