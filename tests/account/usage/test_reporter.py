@@ -172,11 +172,12 @@ def test_an_error_is_reported_by_its_class_alone(monkeypatch):
 # How a program ends.
 
 
+@pytest.mark.parametrize("first", ["forked", pytest.param("fresh", marks=pytest.mark.qualification)])
 @pytest.mark.parametrize(("exit_seconds", "answer_seconds"), [(0.0, 0.0), (0.0, 0.7), (1.0, 0.0)])
-def test_no_event_is_lost_where_a_program_ends(sandbox, fresh, forked, exit_seconds, answer_seconds):
+def test_no_event_is_lost_where_a_program_ends(sandbox, request, forked, exit_seconds, answer_seconds, first):
     """At whatever moment: each event was counted or is on the disk, and none is both."""
     sandbox.fault("analytics", delay=answer_seconds, times=None)
-    for number, run in enumerate((fresh if exit_seconds else forked, forked, forked)):
+    for number, run in enumerate((request.getfixturevalue(first), forked, forked)):
         pause = f"time.sleep({number / 4})\n"
         run(f"{PREDICT}usage.EXIT_SECONDS = {exit_seconds}\npredict()\npredict()\n{pause}", **ON)
         assert counted(sandbox)[0] + len(waiting()) == 2 * (number + 1)
