@@ -11,12 +11,9 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
-from tests.support import forked_command
-from tests.support.fork_server import ForkServer
 from tests.support.forked import ForkedPython
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
-COMMANDS = {"python": "", "nimbus-sdk": "-m nimbus_sdk"}
 
 
 @pytest.fixture
@@ -24,17 +21,6 @@ def with_key(sandbox: Sandbox, key: str, monkeypatch: pytest.MonkeyPatch) -> San
     """A sandbox, and a key of it in the environment, as for a user with an account."""
     monkeypatch.setenv("NIMBUS_API_KEY", key)
     return sandbox
-
-
-@pytest.fixture(scope="session")
-def commands(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> Path:
-    """A folder with the commands ``python`` and ``nimbus-sdk``, which the fork server runs."""
-    folder = tmp_path_factory.mktemp("commands")
-    start = f"exec '{sys.executable}' -I -S '{forked_command.__file__}' '{fork_server.address}'"
-    for name, arguments in COMMANDS.items():
-        (folder / name).write_text(f'#!/bin/sh\n{start} {arguments} "$@"\n')
-        (folder / name).chmod(0o755)
-    return folder
 
 
 @pytest.fixture

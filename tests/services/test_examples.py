@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
-from tests.docs.conftest import Program, commands, program  # noqa: F401 - fixtures
+from tests.docs.conftest import Program, program  # noqa: F401 - fixtures
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PROGRAMS = {"10_nimbus_os.py": "NIMBUS_OS", "11_neuroai.py": "NEUROAI", "12_nexus.py": "NEXUS"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import forked_command
 from tests.support.fork_server import ForkServer
 
 if TYPE_CHECKING:
@@ -82,6 +84,17 @@ def fork_server(wheel_dir: Path) -> Iterator[ForkServer]:
     """A warm interpreter that forks a process for each program and each task."""
     with ForkServer(*WARM_MODULES, WHEELS_OF_TESTS=str(wheel_dir)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> Path:
+    """A folder with the commands ``python`` and ``nimbus-sdk``, which the fork server runs."""
+    folder = tmp_path_factory.mktemp("commands")
+    start = f"exec '{sys.executable}' -I -S '{forked_command.__file__}' '{fork_server.address}'"
+    for name, arguments in {"python": "", "nimbus-sdk": "-m nimbus_sdk"}.items():
+        (folder / name).write_text(f'#!/bin/sh\n{start} {arguments} "$@"\n')
+        (folder / name).chmod(0o755)
+    return folder
 
 
 @pytest.fixture

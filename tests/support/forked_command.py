@@ -24,7 +24,7 @@ def main() -> int:
     socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], [0, 1, 2])
     answers = connection.makefile()
     child = int(answers.readline())
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: os.kill(child, number))
     answer = answers.readline()
     return int(json.loads(answer)["value"]) if answer else 1

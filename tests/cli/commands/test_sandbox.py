@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from nimbus_sdk.cli.ui import sandbox_control
 from nimbus_sdk.sandbox import Sandbox
 from tests.cli.conftest import AtTerminal, Nimbus
 
+FRESH = (sys.executable, "-W", "error", "-m", "nimbus_sdk")
+
 
 @contextmanager
-def _served(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def _served(folder: Path, *arguments: str, command: Sequence[str | Path]) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "nimbus_sdk", "sandbox", "serve", *arguments],
+        [*command, "sandbox", "serve", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -44,7 +46,7 @@ def _line(process: subprocess.Popen[str]) -> str:
 
 def test_it_serves_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
     """One line of JSON when it serves, all that a program needs in it, and a clean end."""
-    with _served(tmp_path, "--tier", "commercial", "--json") as process:
+    with _served(tmp_path, "--tier", "commercial", "--json", command=FRESH) as process:
         facts: dict[str, Any] = json.loads(_line(process))
         assert facts.keys() == {
             "api_url",
@@ -67,9 +69,9 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_running_sandbox_is_found(tmp_path: Path, nimbus: Nimbus) -> None:
+def test_the_running_sandbox_is_found(tmp_path: Path, commands: Path, nimbus: Nimbus) -> None:
     """While one serves, `env` and `keys` find it without any option; a closed terminal ends it."""
-    with _served(tmp_path, "--json") as process:
+    with _served(tmp_path, "--json", command=[commands / "nimbus-sdk"]) as process:
         facts = json.loads(_line(process))
         assert nimbus("sandbox", "env", "--json").document["environment"] == facts["environment"]
         created = nimbus("sandbox", "keys", "create", "--tier", "free", "--json").document["key"]
@@ -142,12 +144,12 @@ def test_a_command_runs_on_a_sandbox_of_its_own(nimbus: Nimbus, tmp_path: Path) 
     assert (missing.code, "no-such-command" in missing.err) == (2, True)
 
 
-def test_the_lines_for_a_shell_lead_to_it(tmp_path: Path, nimbus_process: Nimbus) -> None:
+def test_the_lines_for_a_shell_lead_to_it(tmp_path: Path, commands: Path) -> None:
     """What it prints can be evaluated by a shell, and leads the SDK to the sandbox and a home of its own."""
-    with _served(tmp_path) as process:
+    with _served(tmp_path, command=[commands / "nimbus-sdk"]) as process:
         lines = [_line(process) for _ in range(11)]
         assert sum(line.startswith("export ") for line in lines) == 7
-        script = "".join(lines) + f'"{sys.executable}" -m nimbus_sdk install --json\n'
+        script = "".join(lines) + f'"{commands}/nimbus-sdk" install --json\n'
         done = subprocess.run(["sh", "-eu", "-c", script], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)

@@ -103,29 +103,33 @@ def test_what_does_not_fit_is_explained(
     assert "pip install mne-lsl" in " ".join(missing.err.split())
 
 
-@pytest.mark.parametrize("own", ["environment", "home", None])
 def test_liblsl_writes_nothing_across_the_display(
-    nimbus: Nimbus, model_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: str | None
+    nimbus: Nimbus, model_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """It is configured to log nothing while the command runs, unless the user has a configuration of it."""
     monkeypatch.delenv("LSLAPICFG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    if own == "environment":
-        monkeypatch.setenv("LSLAPICFG", "mine.cfg")
-    elif own == "home":
-        (tmp_path / "lsl_api").mkdir()
-        (tmp_path / "lsl_api" / "lsl_api.cfg").touch()
-    before, seen = os.environ.get("LSLAPICFG"), []
-    connect = fake_lsl.Amplifier.connect
+    connect, seen = fake_lsl.Amplifier.connect, list[str | None]()
 
     def look(amplifier: fake_lsl.Amplifier, *arguments: object, **named: object) -> fake_lsl.Amplifier:
         path = os.environ.get("LSLAPICFG")
-        seen.append(path if own else Path(str(path)).read_text(encoding="ascii"))
+        seen.append(Path(path).read_text(encoding="ascii") if path and Path(path).exists() else path)
         return connect(amplifier, None, processing_flags=[], timeout=1.0)
 
+    def run() -> str | None:
+        before = os.environ.get("LSLAPICFG")
+        nimbus("stream", "--name", "Muse", "--model", str(model_file), "--duration", "1e-9")
+        assert os.environ.get("LSLAPICFG") == before
+        return seen.pop()
+
     monkeypatch.setattr(fake_lsl.Amplifier, "connect", look)
-    nimbus("stream", "--name", "Muse", "--model", str(model_file), "--duration", "1e-9")
-    assert seen == [before if own else "[log]\nlevel = -3\n"]
-    assert os.environ.get("LSLAPICFG") == before
+    assert run() == "[log]\nlevel = -3\n"
+    with monkeypatch.context() as own:
+        own.setenv("LSLAPICFG", "mine.cfg")
+        assert run() == "mine.cfg"
+    (tmp_path / "lsl_api").mkdir()
+    (tmp_path / "lsl_api" / "lsl_api.cfg").touch()
+    assert run() is None
+    assert seen == []

@@ -14,7 +14,7 @@ import zipapp
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,6 +25,18 @@ from tests.cli.conftest import Nimbus
 
 WHOLE_KEY = re.compile(r"nbci_(?:live|test)_[0-9a-f]{48}")
 PROFILE_CHECK = "Your own profile is unchanged"
+REPORT_KEYS = {
+    "ok",
+    "simulated",
+    "seconds",
+    "sandbox",
+    "install",
+    "decoding",
+    "checks",
+    "left_running",
+}
+
+PatchRun: TypeAlias = Callable[..., None]
 
 
 @pytest.fixture
@@ -78,6 +90,7 @@ def test_the_demo_passes_and_leaves_nothing(
     assert _listing(temporary) == set()
 
 
+@pytest.mark.qualification
 def test_the_demo_as_json_and_from_a_zipapp(
     isolated_home: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,16 +110,7 @@ def test_the_demo_as_json_and_from_a_zipapp(
     done = subprocess.run(command, cwd=isolated_home, capture_output=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert report.keys() == {
-        "ok",
-        "simulated",
-        "seconds",
-        "sandbox",
-        "install",
-        "decoding",
-        "checks",
-        "left_running",
-    }
+    assert report.keys() == REPORT_KEYS
     assert report["ok"] is True
     assert report["simulated"] is True
     assert all(check["ok"] for check in report["checks"])
@@ -147,7 +151,10 @@ def test_keep_leaves_a_sandbox_that_can_be_used(nimbus_process: Nimbus, temporar
     assert _becomes_true(lambda: [f"rm -r {path}" in done.out for path in temporary.iterdir()] == [True])
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.qualification)],
+)
 def test_an_interrupted_demo_leaves_nothing(temporary: Path, number: int, code: int) -> None:
     """Ctrl-C and SIGTERM end the sandbox and remove the folder."""
     process = subprocess.Popen(
@@ -186,41 +193,74 @@ def test_without_the_extra_it_says_what_to_install(
     assert '"starlette" "uvicorn" "hatchling" "numpy"' in done.error["hint"]
 
 
-def test_a_changed_profile_fails_its_check(
-    nimbus: Nimbus, isolated_home: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One new file in the user's own folders, made while the demo runs, is noticed."""
+@pytest.fixture
+def patched_run(monkeypatch: pytest.MonkeyPatch) -> PatchRun:
+    """Lets the demo run its programs with further arguments, and calls a function before each of them."""
     real = subprocess.run
 
-    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
-        (isolated_home / "nimbus" / "state").mkdir(exist_ok=True)
-        (isolated_home / "nimbus" / "state" / "stranger").touch()
-        done: subprocess.CompletedProcess[bytes] = real(command, **options)
-        return done
+    def patch(before: Callable[[], object], *more: str) -> None:
+        def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+            before()
+            done: subprocess.CompletedProcess[bytes] = real([*command, *more], **options)
+            return done
 
-    monkeypatch.setattr(subprocess, "run", run)
+        monkeypatch.setattr(subprocess, "run", run)
+
+    return patch
+
+
+def _touch_profile(home: Path) -> None:
+    (home / "nimbus" / "state").mkdir(exist_ok=True)
+    (home / "nimbus" / "state" / "stranger").touch()
+
+
+@pytest.mark.qualification
+def test_a_changed_profile_fails_its_check(
+    nimbus: Nimbus, isolated_home: Path, temporary: Path, patched_run: PatchRun
+) -> None:
+    """One new file in the user's own folders, made while the demo runs, is noticed."""
+    patched_run(lambda: _touch_profile(isolated_home))
     done = nimbus("demo", "--json")
     assert done.code == 1
     assert [check["check"] for check in done.document["checks"] if not check["ok"]] == [PROFILE_CHECK]
     assert done.document["ok"] is False
 
 
-def test_a_failed_install_ends_the_demo(
-    nimbus: Nimbus, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.qualification
+def test_a_failed_install_ends_the_demo(nimbus: Nimbus, temporary: Path, patched_run: PatchRun) -> None:
     """If the install fails, nothing is decoded, the exit code is 1, and nothing stays behind."""
-    real = subprocess.run
-
-    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
-        done: subprocess.CompletedProcess[bytes] = real([*command, "--version", "9.9.9"], **options)
-        return done
-
-    monkeypatch.setattr(subprocess, "run", run)
+    patched_run(int, "--version", "9.9.9")
     done = nimbus("demo")
     assert done.code == 1
     assert "FAILED  The install succeeded" in done.out
     assert "4. Decode" not in done.out
     assert "2 of 3 checks failed" in done.out
+    assert _listing(temporary) == set()
+
+
+def test_a_failed_install_and_a_changed_profile_are_reported(
+    nimbus: Nimbus,
+    isolated_home: Path,
+    temporary: Path,
+    commands: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    patched_run: PatchRun,
+) -> None:
+    """Nothing is decoded, document and summary have the failed checks, and nothing stays behind."""
+    monkeypatch.setattr(sys, "executable", str(commands / "python"))
+    patched_run(lambda: _touch_profile(isolated_home), "--version", "9.9.9")
+    done = nimbus("demo", "--json")
+    assert done.code == 1
+    report = done.document
+    assert report.keys() == REPORT_KEYS
+    assert [check["ok"] for check in report["checks"]] == [False, False, False]
+    assert report["checks"][-1]["check"] == PROFILE_CHECK
+    assert (report["ok"], report["decoding"], report["left_running"]) == (False, None, None)
+    assert report["install"]["exit_code"] == 11
+    lines = summarize(report)
+    assert lines[1].startswith("FAILED  The install succeeded")
+    assert lines[-1].startswith("3 of 3 checks failed")
+    assert not WHOLE_KEY.search(done.out)
     assert _listing(temporary) == set()
 
 
@@ -241,8 +281,9 @@ def _is_refused(url: str) -> bool:
     parts = urlsplit(url)
     try:
         socket.create_connection((str(parts.hostname), parts.port or 0), timeout=5).close()
-    except ConnectionRefusedError:
-        return True
+    except ConnectionError as error:
+        # A sandbox that is just ending resets connections.
+        return isinstance(error, ConnectionRefusedError)
     return False
 
 

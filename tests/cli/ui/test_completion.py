@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -99,11 +98,8 @@ def test_every_option_with_a_list_of_values_offers_them() -> None:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is missing")
-def test_bash_completes_a_line(tmp_path: Path) -> None:
+def test_bash_completes_a_line(commands: Path) -> None:
     """The script for bash calls the command and takes its answer."""
-    program = tmp_path / "nimbus-sdk"
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m nimbus_sdk "$@"\n')
-    program.chmod(0o755)
     script = """
 PATH="$1:$PATH"
 eval "$(_NIMBUS_SDK_COMPLETE=source_bash nimbus-sdk)"
@@ -112,6 +108,6 @@ _nimbus_sdk_completion nimbus-sdk
 printf "%s\\n" "${COMPREPLY[@]}"
 """
     done = subprocess.run(
-        ["bash", "--norc", "-c", script, "bash", str(tmp_path)], capture_output=True, text=True, check=True
+        ["bash", "--norc", "-c", script, "bash", str(commands)], capture_output=True, text=True, check=True
     )
     assert (done.stdout, done.stderr) == ("research\n", "")
