@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nimbus_sdk.cli import main
 from tests.cli.conftest import Nimbus
 from tests.conftest import Fresh
 
@@ -144,13 +146,25 @@ def test_a_version_that_nobody_reads_is_no_traceback(isolated_home: Path) -> Non
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-def test_a_pipe_that_knows_no_such_letter_still_gets_the_rest(
-    nimbus_fresh: Nimbus, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.qualification
+def test_a_pipe_that_knows_no_such_letter_still_gets_the_rest(nimbus_fresh: Nimbus) -> None:
     """The … of a masked key does not end the command where the output is ASCII."""
     done = nimbus_fresh("explain", NIMBUS_API_KEY=KEY, PYTHONIOENCODING="ascii")
     assert done.code == 0
     assert "nbci_live_0123...cdef" in done.out
+
+
+def test_a_stream_that_knows_no_such_letter_still_gets_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The … of a masked key does not end the command where standard output is ASCII."""
+    monkeypatch.setenv("NIMBUS_API_KEY", KEY)
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "ascii"))
+    with pytest.raises(SystemExit) as ended:
+        main(["explain"])
+    assert ended.value.code == 0
+    assert b"nbci_live_0123...cdef" in written.getvalue()
 
 
 def test_errors_are_json_in_a_fresh_process_too(nimbus_process: Nimbus) -> None:

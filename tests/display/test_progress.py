@@ -145,14 +145,17 @@ def test_who_asks_for_a_bar_gets_one(monkeypatch):
     assert "Done" in plain.getvalue()
 
 
-def test_a_bar_is_drawn_on_a_real_terminal_and_the_output_is_left_alone(sandbox, key, isolated_home):
+@pytest.mark.tiny_core
+def test_a_bar_is_drawn_on_a_real_terminal_and_the_output_is_left_alone(
+    sandbox, key, isolated_home, commands
+):
     """A program on a pty: the bar comes with its bytes, standard output has only the program's own."""
     code = "import nimbus_sdk\nprint(nimbus_sdk.install_core().license_type)\n"
     leader, follower = pty.openpty()
     environ = {**os.environ, "NIMBUS_API_KEY": key, "TERM": "xterm", "COLUMNS": "120"}
     del environ["NIMBUS_SDK_NO_PROGRESS"]
     program = subprocess.Popen(
-        [sys.executable, "-c", code],
+        [commands / "python", "-c", code],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=follower,
