@@ -21,7 +21,7 @@ import pytest
 
 from nimbus_sdk.cli.demo.run import REQUESTS, summarize
 from nimbus_sdk.errors.environment import absolute_search_path
-from tests.cli.conftest import Nimbus
+from tests.cli.conftest import Done, Nimbus
 
 WHOLE_KEY = re.compile(r"nbci_(?:live|test)_[0-9a-f]{48}")
 PROFILE_CHECK = "Your own profile is unchanged"
@@ -52,41 +52,36 @@ def _listing(folder: Path) -> set[str]:
     return {str(path) for path in folder.rglob("*")}
 
 
-def test_the_demo_passes_and_leaves_nothing(
-    nimbus_process: Nimbus, isolated_home: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Exit code 0, every step printed, the user's profile and home unchanged, no file and no key left."""
-    # Nothing that this user has set may reach the demo.
+@pytest.fixture
+def settings_of_the_user(isolated_home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], set[str]]:
+    """Settings that must not reach the demo; returns what lists the user's own folders."""
     monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")
     monkeypatch.setenv("NIMBUS_SDK_PROFILE", "lab")
     monkeypatch.setenv("NIMBUS_API_KEY", "nbci_live_" + "0123456789abcdef" * 3)
     (isolated_home / "work" / ".env").write_text("NIMBUS_SDK_PROFILE=other\nNIMBUS_SDK_TIMEOUT=0.001\n")
-    before = (
-        _listing(isolated_home / "user")
-        | _listing(isolated_home / "nimbus")
-        | _listing(isolated_home / "work")
-    )
-    done = nimbus_process("demo", "--verbose")
+    return lambda: set().union(*(_listing(isolated_home / name) for name in ("user", "nimbus", "work")))
+
+
+def _check_steps(done: Done) -> None:
     assert done.code == 0, done.out + done.err
-    assert done.err == ""
-    for text in (
-        "simulated",
-        *REQUESTS,
-        "Its process has ended",
-        "accuracy",
-        "predict",
-        "All 6 checks passed",
-    ):
+    for text in ("simulated", *REQUESTS, "accuracy", "predict", "All 6 checks passed"):
         assert text in done.out
     assert "FAILED" not in done.out
-    assert not WHOLE_KEY.search(done.out)
     assert "0123…" not in done.out
-    after = (
-        _listing(isolated_home / "user")
-        | _listing(isolated_home / "nimbus")
-        | _listing(isolated_home / "work")
-    )
-    assert after == before
+
+
+@pytest.mark.qualification
+def test_the_demo_passes_and_leaves_nothing(
+    nimbus_process: Nimbus, temporary: Path, settings_of_the_user: Callable[[], set[str]]
+) -> None:
+    """Exit code 0, every step printed, the user's profile and home unchanged, no file and no key left."""
+    before = settings_of_the_user()
+    done = nimbus_process("demo", "--verbose")
+    _check_steps(done)
+    assert done.err == ""
+    assert "Its process has ended" in done.out
+    assert not WHOLE_KEY.search(done.out)
+    assert settings_of_the_user() == before
     assert _listing(temporary) == set()
 
 
@@ -131,14 +126,21 @@ def test_the_demo_as_json_and_from_a_zipapp(
     assert summarize(report)[2].startswith("FAILED  The install succeeded")
 
 
-def test_keep_leaves_a_sandbox_that_can_be_used(nimbus_process: Nimbus, temporary: Path) -> None:
-    """--keep prints the settings for a shell: core and session are in place, and the sandbox answers."""
-    done = nimbus_process("demo", "--keep")
+def test_keep_leaves_a_sandbox_that_can_be_used(
+    nimbus_process: Nimbus, temporary: Path, settings_of_the_user: Callable[[], set[str]]
+) -> None:
+    """Steps and settings for a shell are printed: core and session are in place, and the sandbox answers."""
+    before = settings_of_the_user()
+    done = nimbus_process("demo", "--keep", "--verbose")
     pid = int(re.findall(r"kill (\d+)", done.out)[0])
     try:
-        assert done.code == 0, done.out + done.err
+        _check_steps(done)
+        assert settings_of_the_user() == before
         environ = dict(re.findall(r"^export (\w+)=(.*)$", done.out, re.MULTILINE))
         assert environ.keys() >= {"NIMBUS_SDK_HOME", "NIMBUS_API_KEY", "NIMBUS_SDK_API_URL"}
+        # The settings of this test's user are not those of the shell that is to use it.
+        unset = {"NIMBUS_SDK_OFFLINE": "0", "NIMBUS_SDK_PROFILE": "default", "NIMBUS_SDK_TIMEOUT": "30"}
+        environ = unset | environ
         assert nimbus_process("status", "--json", **environ).document["ready"] is True
         listed = nimbus_process(
             "sandbox", "keys", "list", "--url", environ["NIMBUS_SDK_API_URL"], "--json", **environ
