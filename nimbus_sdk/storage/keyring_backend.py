@@ -75,7 +75,7 @@ class KeyringStore(Generic[K_co]):
 
     def location(self, profile: str) -> str:
         """Describe where the key of a profile is."""
-        return f"keyring, service {SERVICE}, user {self._user(profile)}"
+        return f"keyring, service {SERVICE}, user {replace(self._paths, profile=profile).keyring_user}"
 
     def read(self, profile: str) -> KeyEntry[K_co] | None:
         """Return the profile's key, or None if the keyring has none; an entry that is no key is an error."""
@@ -106,9 +106,6 @@ class KeyringStore(Generic[K_co]):
         """Remove a key with all its duplicates, and return whether there was one."""
         return self._ask(profile, lambda entry: entry.remove(), must_look=True)
 
-    def _user(self, profile: str) -> str:
-        return replace(self._paths, profile=profile).keyring_user
-
     def _ask(
         self,
         profile: str,
@@ -121,12 +118,15 @@ class KeyringStore(Generic[K_co]):
 
         ``must_look``: see whether a skipped keyring is unlocked, however recently it did not answer that.
         """
-        patience = self._patience or default_patience()
+        user, patience = (
+            replace(self._paths, profile=profile).keyring_user,
+            self._patience or default_patience(),
+        )
         with Lock(self._paths.keyring_lock) as lock:
             reply = (
                 self._busy(lock, patience)
                 or self._skipped(patience, must_look=must_look)
-                or self._ask_in_turn(self._user(profile), action, withdraw, patience)
+                or self._ask_in_turn(user, action, withdraw, patience)
             )
         if isinstance(reply, _Value):
             self.refusal = None
@@ -195,23 +195,13 @@ class KeyringStore(Generic[K_co]):
             return None
         if must_look or now >= breaker.look_after:
             try:
-                if run_with_timeout(_is_unlocked, _LOOK_SECONDS):
+                if run_with_timeout(keyring_entry.is_unlocked, _LOOK_SECONDS):
                     return None
             except TimeLimitError:
                 keyring_breaker.put_off_look(self._breaker, breaker, now=now)
         minutes = int((breaker.until - now) // 60) + 1
         hint = f"It is asked again in {minutes} min, or as soon as it is unlocked; {RETRY} {ELSEWHERE}"
         return Refusal(f"was {breaker.wording(now)}", hint)
-
-
-def _is_unlocked() -> bool:
-    """Return whether the keyring is known to be unlocked; opens no prompt."""
-    try:
-        backends = keyring_entry.find_backends()
-        return not isinstance(backends, Refusal) and keyring_entry.is_unlocked(backends[0])
-    except Exception as error:  # noqa: BLE001 - foreign code: whatever it raises, it is not known to be unlocked
-        _log.debug("Whether the keyring is unlocked is not known (%s).", type(error).__name__)
-        return False
 
 
 def _decode(stored: object) -> object:

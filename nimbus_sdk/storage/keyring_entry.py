@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Hashable, Iterator
@@ -16,6 +17,8 @@ from nimbus_sdk.errors import CredentialStoreError
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
+
+_log = logging.getLogger("nimbus_sdk")
 
 SERVICE = "nimbus-sdk"
 LOWEST_PRIORITY = 1.0
@@ -174,15 +177,20 @@ def _asks_in_terminal(backend: KeyringBackend) -> bool:
     return any(value is asking for value in values for asking in _ASKING)
 
 
-def is_unlocked(backend: KeyringBackend) -> bool:
+def is_unlocked() -> bool:
     """Return whether the keyring is known to be unlocked; opens no prompt."""
-    if type(backend).__module__ not in _SECRET_SERVICE:
-        return False
-    import secretstorage
+    try:
+        backends = find_backends()
+        if isinstance(backends, Refusal) or type(backends[0]).__module__ not in _SECRET_SERVICE:
+            return False
+        import secretstorage
 
-    with closing(secretstorage.dbus_init()) as connection:
-        path = getattr(backend, "preferred_collection", _DEFAULT_COLLECTION)
-        return not secretstorage.Collection(connection, path).is_locked()
+        with closing(secretstorage.dbus_init()) as connection:
+            path = getattr(backends[0], "preferred_collection", _DEFAULT_COLLECTION)
+            return not secretstorage.Collection(connection, path).is_locked()
+    except Exception as error:  # noqa: BLE001 - foreign code: whatever it raises, it is not known to be unlocked
+        _log.debug("Whether the keyring is unlocked is not known (%s).", type(error).__name__)
+        return False
 
 
 @cache

@@ -344,7 +344,7 @@ def test_a_keyring_that_does_not_even_say_whether_it_is_locked_is_left_alone(
     """That question is asked now and then, and for a removal; the calls in between wait for nothing."""
     over, asked = threading.Event(), []
     monkeypatch.setattr(keyring_backend, "_LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(keyring_entry, "is_unlocked", lambda _: asked.append("look") or over.wait(10))
+    monkeypatch.setattr(keyring_entry, "is_unlocked", lambda: asked.append("look") or over.wait(10))
     for _ in range(3):
         with pytest.raises(CredentialStoreError, match="did not answer"):
             store.read("lab")
