@@ -8,18 +8,15 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast
+from typing import Protocol, TypeAlias, TypeVar, cast
 
 from nimbus_sdk.config.settings import OFF_WORDS, Settings, origin, read_text
 from nimbus_sdk.errors import NimbusConnectionError, NimbusError, RateLimitError
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Blocking, Flow, Request, Response, Sleep, Step
 from nimbus_sdk.transport.rate_limit import PROCESS_LIMITS, Limits
-from nimbus_sdk.transport.retry import Retries, is_of_own_limit, is_retryable
+from nimbus_sdk.transport.retry import Retries, is_of_own_limit
 from nimbus_sdk.transport.status import raise_for_status
-
-if TYPE_CHECKING:
-    from tenacity import Future
 
 T = TypeVar("T")
 _opening = threading.Lock()
@@ -239,13 +236,17 @@ def exchange(request: Request, deadline: Deadline, limits: Limits) -> Exchange:
     """Send a request, again if that may help, and return its response unless that is a refusal."""
     retries = Retries(request, deadline)
     try:
-        if retries.may_end_with_first_attempt:
+        while True:
+            pause: float | None
             try:
-                return (yield from _send_once(request, deadline, limits, retries))
+                if wait := reserve_slot(limits, request, deadline):
+                    yield Wait(wait)
+                response = check_response(limits, request, cast(Response, (yield Attempt(request))))
+                if (pause := retries.wait_to_settle(response)) is None:
+                    return response
             except NimbusError as error:
-                if not is_retryable(request, error):
-                    raise
-        return (yield from _send_repeatedly(request, deadline, limits, retries))
+                pause = retries.wait_after(error)
+            yield Wait(pause)
     except RateLimitError as error:
         # That our own limit allows no further attempt in time must not hide why there has to be one.
         if not is_of_own_limit(error) or retries.latest is None:
@@ -254,26 +255,6 @@ def exchange(request: Request, deadline: Deadline, limits: Limits) -> Exchange:
     finally:
         # The traceback of an error refers to this frame.
         retries.latest = None
-
-
-def _send_repeatedly(request: Request, deadline: Deadline, limits: Limits, retries: Retries) -> Exchange:
-    for attempt in retries:
-        if retries.waits:
-            yield Wait(retries.waits.pop())
-        with attempt:
-            if retries.latest is not None and attempt.retry_state.attempt_number == 1:
-                raise retries.latest  # it was made before there was a policy
-            response = yield from _send_once(request, deadline, limits, retries)
-        if not cast("Future", attempt.retry_state.outcome).failed:
-            attempt.retry_state.set_result(response)
-    return response
-
-
-def _send_once(request: Request, deadline: Deadline, limits: Limits, retries: Retries) -> Exchange:
-    with retries.attempt():
-        if wait := reserve_slot(limits, request, deadline):
-            yield Wait(wait)
-        return check_response(limits, request, cast(Response, (yield Attempt(request))))
 
 
 def run(settings: Settings, flow: Flow[T]) -> T:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nimbus_sdk.errors import (
     ApiError,
@@ -20,7 +19,7 @@ from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Request, Response
 
 if TYPE_CHECKING:
-    from tenacity import AttemptManager, RetryCallState
+    from tenacity import RetryCallState
 
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
@@ -43,12 +42,10 @@ class Retries:
     change within seconds is requested once or twice more.
 
     Attributes:
-        waits: The wait before the next attempt in seconds, if there is one.
         latest: The latest error that came from sending.
     """
 
     def __init__(self, request: Request, deadline: Deadline) -> None:
-        self.waits: list[float] = []
         self.latest: NimbusError | None = None
         self._request = request
         self._deadline = deadline
@@ -59,63 +56,54 @@ class Retries:
         self._failures = 0
         self._answer_lost = False
 
-    def __iter__(self) -> Iterator[AttemptManager]:
-        """Return the attempts; the request is sent in each, after the wait before it."""
-        from tenacity import Retrying, retry_any, retry_if_exception, retry_if_result
+    def wait_after(self, error: NimbusError) -> float:
+        """Return the seconds between an attempt that failed and the next one, or raise its error."""
+        self.record(error)
+        if not self._may_help(error):
+            raise error
+        # Imported here: most requests need no further attempt.
+        from tenacity import RetryCallState, Retrying
 
-        return iter(
-            Retrying(
-                sleep=self.waits.append,
-                retry=retry_any(retry_if_exception(self._may_help), retry_if_result(self._is_unsettled)),
-                wait=self._choose_wait,
-                stop=self._is_last,
-                before_sleep=self._announce_wait,
-                reraise=True,
-            )
+        retrying = Retrying(
+            wait=self._choose_wait, stop=self._is_last, before_sleep=self._announce_wait, reraise=True
         )
+        retrying.begin()
+        state = RetryCallState(retrying, None, (), {})
+        state.attempt_number = self._attempts
+        state.set_exception((type(error), error, error.__traceback__))
+        return cast(float, retrying.iter(state))
 
-    @property
-    def may_end_with_first_attempt(self) -> bool:
-        """Whether a first attempt that succeeds is the last, so that tenacity need not be loaded for it."""
-        return self._sink is None and not self._request.settling
-
-    @contextmanager
-    def attempt(self) -> Iterator[None]:
-        """Count an attempt, and record the earlier ones on the error that ends it."""
+    def wait_to_settle(self, response: Response) -> float | None:
+        """Return the seconds after which a response may be another one, or None if it counts."""
         self._attempts += 1
-        try:
-            yield
-        except NimbusError as error:
-            self._failures += 1
-            if isinstance(error, ApiError):
-                error.attempts = self._attempts
-                error.answer_lost = self._answer_lost
-            self._answer_lost |= _is_response_lost(error)
-            if not is_of_own_limit(error):
-                self.latest = error
-            raise
+        if response.status not in self._request.settling or self._attempts > len(SETTLING_WAITS):
+            return None
+        wait = SETTLING_WAITS[self._attempts - 1]
+        return wait if wait < self._deadline.remaining() else None
 
-    def _may_help(self, error: BaseException) -> bool:
+    def record(self, error: NimbusError) -> None:
+        """Count an attempt that failed, and record the earlier ones on its error."""
+        self._attempts += 1
+        self._failures += 1
+        if isinstance(error, ApiError):
+            error.attempts = self._attempts
+            error.answer_lost = self._answer_lost
+        self._answer_lost |= _is_response_lost(error)
+        if not is_of_own_limit(error):
+            self.latest = error
+
+    def _may_help(self, error: NimbusError) -> bool:
         if self._sink is not None and self._sink.progress > self._progress:
             self._progress, self._failures, self._has_begun = self._sink.progress, 1, True
         # A network that returns has no name server at first, or a login page in front of everything.
         is_outage = self._has_begun and isinstance(error, NimbusConnectionError)
         return is_outage or is_retryable(self._request, error)
 
-    def _is_unsettled(self, response: Response) -> bool:
-        return (
-            response.status in self._request.settling
-            and self._attempts <= len(SETTLING_WAITS)
-            and SETTLING_WAITS[self._attempts - 1] < self._deadline.remaining()
-        )
-
     def _choose_wait(self, state: RetryCallState) -> float:
         from tenacity import wait_random_exponential
 
         error = state.outcome.exception() if state.outcome is not None else None
         requested = error.retry_after if isinstance(error, ApiError) else None
-        if error is None:
-            return SETTLING_WAITS[self._attempts - 1]
         if self._sink is not None:
             least = min(FIRST_DOWNLOAD_WAIT_SECONDS * 2.0 ** (self._failures - 1), LONGEST_WAIT_SECONDS)
             return max(least * random.uniform(1.0, 1.25), requested or 0.0)  # noqa: S311
@@ -125,8 +113,7 @@ class Retries:
     def _is_last(self, state: RetryCallState) -> bool:
         tries = self._attempts if self._sink is None else self._failures
         is_spent = tries >= ATTEMPTS and not self._has_begun
-        failed = state.outcome is not None and state.outcome.failed
-        return failed and (is_spent or state.upcoming_sleep >= self._deadline.remaining())
+        return is_spent or state.upcoming_sleep >= self._deadline.remaining()
 
     def _announce_wait(self, state: RetryCallState) -> None:
         if self._sink is not None:

@@ -154,23 +154,12 @@ def test_every_error_class_has_a_row_in_the_table():
 def waits(request, *errors_before, deadline=None):
     """The waits after some errors, in order; None if there is no further attempt."""
     retries, drawn = Retries(request, deadline or Deadline(1e9)), []
-    attempts = iter(retries)
-    attempt = next(attempts)
     for error in errors_before:
         try:
-            with attempt, retries.attempt():
-                raise error
-            attempt = next(attempts)
+            drawn.append(retries.wait_after(error))
         except type(error):
-            return [*drawn, None]
-        drawn.append(retries.waits.pop())
+            drawn.append(None)
     return drawn
-
-
-def record(retries, error):
-    """Make an attempt that fails."""
-    with pytest.raises(type(error)), retries.attempt():
-        raise error
 
 
 FAILURE = errors.ServerError("x", status=500)
@@ -220,7 +209,7 @@ def test_an_error_records_the_attempts_before_it(a_call):
         errors.NimbusTimeoutError("x"),
         errors.KeyNotFoundError("x", status=404),
     ):
-        record(retries, error)
+        retries.record(error)
         records.append((getattr(error, "attempts", None), getattr(error, "answer_lost", None)))
     assert records == [(1, False), (None, None), (3, False), (None, None), (5, True)]
 
@@ -241,6 +230,6 @@ def test_an_error_records_the_attempts_before_it(a_call):
 def test_only_an_answer_that_never_came_is_lost(a_call, before, lost):
     """A 500 is an answer: the service says that it failed. Behind a gateway it may have been carried out."""
     retries, last = Retries(a_call(), Deadline(1e9)), errors.KeyNotFoundError("x", status=404)
-    record(retries, before)
-    record(retries, last)
+    retries.record(before)
+    retries.record(last)
     assert last.answer_lost is lost
