@@ -24,7 +24,9 @@ def is_interactive() -> bool:
         True
     """
     if is_notebook():
-        return _is_input_allowed()
+        kernel = getattr(sys.modules["ipykernel.kernelapp"].IPKernelApp.instance(), "kernel", None)
+        # Under nbconvert and papermill, a cell may not ask for input.
+        return bool(getattr(kernel, "_allow_stdin", True))
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
@@ -101,12 +103,6 @@ def is_notebook() -> bool:
     # A program may import ipykernel without being a kernel.
     application = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
     return application is not None and bool(application.initialized())
-
-
-def _is_input_allowed() -> bool:
-    """Return whether the running cell may ask for input; under nbconvert and papermill it may not."""
-    kernel = getattr(sys.modules["ipykernel.kernelapp"].IPKernelApp.instance(), "kernel", None)
-    return bool(getattr(kernel, "_allow_stdin", True))
 
 
 def _descriptor(stream: object) -> int | None:

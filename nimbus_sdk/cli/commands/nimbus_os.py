@@ -116,7 +116,7 @@ def undo(client: NimbusOS, as_json: bool) -> None:
 
 
 def _new_key(from_stdin: bool) -> str:
-    text = read_key(NIMBUS_OS.name, from_stdin=from_stdin)
+    text = read_key(NIMBUS_OS.name, from_stdin)
     if text is None:
         raise ConfigurationError(f"No {NIMBUS_OS.name} key was given.", hint="Pipe it in with --key-stdin.")
     return text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Annotated, Any, TypeAlias, get_type_hints
 
 import typer
@@ -43,15 +42,11 @@ class ServiceCommands:
         """
 
         def add(function: Callable[..., None]) -> Callable[..., None]:
-            def run(open_client: Callable[..., Any], **given: Any) -> None:
-                with open_client() as client:
-                    function(client, **given)
-
             # The client's class is not imported where the command is defined.
             hints = get_type_hints(function, localns={self.client: object}, include_extras=True)
             _, _, *parameters = inspect.signature(function).parameters.values()
             own = {each.name: (hints[each.name], each.default) for each in parameters}
-            command = self._command(run, own, further)
+            command = self._command(function, own, further, lambda given: None)
             group.command(name or function.__name__, help=inspect.getdoc(function))(command)
             return function
 
@@ -69,10 +64,8 @@ class ServiceCommands:
             further: As for ``command``, for save-key.
         """
 
-        def save_key(open_client: Any, *, key_stdin: bool, as_json: bool, **given: Any) -> None:
-            # The key is in no variable here: a traceback could show it.
-            with open_client(read_key(self.name, from_stdin=key_stdin)) as client:
-                store = client.save_key(**given)
+        def save_key(client: Any, as_json: bool, **given: Any) -> None:
+            store = client.save_key(**given)
             output.show_text(
                 {"saved_in": store}, f"The {self.name} key is stored ({store}).", as_json=as_json
             )
@@ -90,19 +83,31 @@ class ServiceCommands:
 
         words = {"checked": checked, "group": self.name.lower().replace(" ", "-")}
         save_options = {"key_stdin": (KeyFromStdin, False), **(own or {})}
-        group.command("save-key", help=_SAVE.format(**words))(self._command(save_key, save_options, further))
+        save = self._command(
+            save_key, save_options, further, lambda given: read_key(self.name, given.pop("key_stdin"))
+        )
+        group.command("save-key", help=_SAVE.format(**words))(save)
         restore_key.__doc__, forget_key.__doc__ = _RESTORE.format(**words), _FORGET.format(**words)
         self.command(group, "restore-key", further={})(restore_key)
         self.command(group, "forget-key", further={})(forget_key)
 
-    def _command(self, run: Callable[..., None], own: Options, further: Options) -> Callable[..., None]:
+    def _command(
+        self,
+        function: Callable[..., None],
+        own: Options,
+        further: Options,
+        find_key: Callable[[dict[str, Any]], str | None],
+    ) -> Callable[..., None]:
         of_client = {**self.options, **_COMMON, **further}
 
         def command(**given: Any) -> None:
             from nimbus_sdk import services
 
             client_class = getattr(services, self.client)
-            run(partial(client_class, **{name: given.pop(name) for name in of_client}), **given)
+            options = {name: given.pop(name) for name in of_client}
+            # The key is in no variable here: a traceback could show it.
+            with client_class(find_key(given), **options) as client:
+                function(client, **given)
 
         options = {**own, **of_client, "as_json": (Json, False)}
         parameters = [
@@ -137,7 +142,7 @@ Example: nimbus-sdk {group} forget-key
 """
 
 
-def read_key(name: str, *, from_stdin: bool) -> str | None:
+def read_key(name: str, from_stdin: bool) -> str | None:
     """Return a service's key from stdin, or typed unseen in a terminal; None if there is neither."""
     if from_stdin:
         return read_key_from_stdin()

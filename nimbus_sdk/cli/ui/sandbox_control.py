@@ -150,7 +150,12 @@ def require_running() -> RunningSandbox:
     Raises:
         ConfigurationError: None runs, as far as the shell and this user's home say.
     """
-    for url, environment, reason in _candidates():
+    settings = Settings.load()
+    variables = {name: text for name, text in os.environ.items() if name.startswith("NIMBUS_")}
+    found = [(settings.api_url, variables, "which this shell points to")]
+    for record in _read(settings.paths):
+        found.append((record["url"], record["environment"], "which was started last"))
+    for url, environment, reason in found:
         with suppress(KeyError, NimbusError):
             control = SandboxControl(url, environment[TOKEN_VARIABLE])
             control.list_keys()
@@ -159,15 +164,6 @@ def require_running() -> RunningSandbox:
         "No sandbox of yours is running.",
         hint="Start one with `nimbus-sdk sandbox serve`, in a terminal of its own.",
     )
-
-
-def _candidates() -> Iterator[tuple[str, Mapping[str, str], str]]:
-    """Yield where one may run, what points a program to it, and why it would be the one."""
-    settings = Settings.load()
-    environment = {name: text for name, text in os.environ.items() if name.startswith("NIMBUS_")}
-    yield settings.api_url, environment, "which this shell points to"
-    for record in _read(settings.paths):
-        yield record["url"], record["environment"], "which was started last"
 
 
 def _read(paths: Paths) -> list[dict[str, Any]]:
