@@ -52,27 +52,23 @@ class InstallationStatus:
     def __str__(self) -> str:
         from nimbus_sdk.display import tables
 
-        return tables.format_fields(self._title, self._rows())
+        return tables.format_fields(*self._table())
 
     def _repr_html_(self) -> str:
         from nimbus_sdk.display import tables
 
-        return tables.fields_html(self._title, self._rows())
+        return tables.fields_html(*self._table())
 
-    @property
-    def _title(self) -> str:
-        return f"Nimbus core: {'usable' if self else 'not usable'}"
-
-    def _rows(self) -> list[tuple[str, object]]:
+    def _table(self) -> tuple[str, list[tuple[str, object]]]:
         rows: list[tuple[str, object]] = [
             ("version", self.version),
             ("path", self.path),
             ("session", self.session),
             *(("problem", problem) for problem in self.problems),
         ]
-        if not self:
-            rows.append(("to do", self.hint))
-        return rows
+        if self:
+            return "Nimbus core: usable", rows
+        return "Nimbus core: not usable", [*rows, ("to do", self.hint)]
 
 
 def check_installation(*, profile: str | None = None) -> InstallationStatus:

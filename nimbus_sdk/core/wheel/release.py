@@ -197,7 +197,10 @@ def find_sha256(content: bytes, name: str) -> frozenset[str]:
         # The name alone must be spelt as it is.
         pattern = entry.replace("PATH", _PATH).replace("NAME", f"(?-i:{re.escape(name)})")
         digests.update(re.findall(f"(?im)^{pattern}$", plain))
-    return frozenset(map(_hexadecimal, digests))
+    return frozenset(
+        base64.b64decode(digest).hex() if digest.endswith("=") else re.sub("[ :]", "", digest).lower()
+        for digest in digests
+    )
 
 
 def _decode(content: bytes) -> str:
@@ -208,9 +211,3 @@ def _decode(content: bytes) -> str:
     if content[1:2] == b"\0":
         return content.decode("utf-16-le", "replace")
     return content.decode("utf-16-be" if content[:1] == b"\0" else "utf-8", "replace")
-
-
-def _hexadecimal(digest: str) -> str:
-    if digest.endswith("="):
-        return base64.b64decode(digest).hex()
-    return re.sub("[ :]", "", digest).lower()
