@@ -19,7 +19,6 @@ from nimbus_sdk.display.progress import ProgressEvent, Report, download_report
 from nimbus_sdk.errors import CoreError, CoreIntegrityError, NewerSessionError, NimbusError, SessionError
 from nimbus_sdk.storage import fs, sealed
 from nimbus_sdk.storage.key_lookup import FoundKey
-from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.storage.pointer import read_pointer
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
@@ -127,7 +126,7 @@ def _commit(
 
 def _make_folder(folder: str) -> None:
     # Whoever owns the folder above ours could replace it.
-    with disk_errors(folder):
+    with fs.disk_errors(folder):
         fs.make_private_folder(folder)
 
 

@@ -24,7 +24,6 @@ from nimbus_sdk.errors import (
     PermissionDeniedError,
 )
 from nimbus_sdk.storage import fs, key_lookup
-from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.storage.pointer import trust_root
 from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, run_blocking, send
@@ -65,7 +64,7 @@ def find_local_models(paths: Paths) -> tuple[LocalModel, ...]:
 
 def stored_models(paths: Paths) -> tuple[str, ...]:
     """Return the names of the downloaded models."""
-    with disk_errors(paths.models):
+    with fs.disk_errors(paths.models):
         try:
             names = sorted(os.listdir(paths.models))
         except FileNotFoundError:
@@ -77,7 +76,7 @@ def remove_models(*, profile: str | None = None) -> tuple[str, ...]:
     """Remove every downloaded model, and partial files; return the names of the models."""
     paths = Settings.load(profile=profile).paths
     models = stored_models(paths)
-    with disk_errors(paths.models):
+    with fs.disk_errors(paths.models):
         for folder in (paths.models, paths.downloads):
             if os.path.isdir(folder):
                 fs.remove_tree(folder)
@@ -178,7 +177,7 @@ def _request_size(request: Request, name: str) -> Flow[int]:
 
 def _move(path: str, target: str) -> None:
     folder = os.path.dirname(target)
-    with disk_errors(folder):
+    with fs.disk_errors(folder):
         fs.make_private_folder(folder, trust_root(folder))
         fs.rename(path, target)
         fs.sync_folder(folder)

@@ -11,10 +11,12 @@ import os
 import stat
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from nimbus_sdk.config import ownership
 from nimbus_sdk.config.ownership import UntrustedError
+from nimbus_sdk.errors import CoreInstallError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -306,6 +308,30 @@ def remove_tree(folder: str) -> None:
 
     with suppress(FileNotFoundError):
         rmtree(folder)
+
+
+@contextmanager
+def disk_errors(folder: str) -> Iterator[None]:
+    """Raise a ``CoreInstallError`` with the folder and its free space for any ``OSError`` of the block."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CoreInstallError(
+            f"Files in {folder} cannot be read or written: {reason} ({_free_space(folder)})."
+        ) from error
+
+
+def _free_space(folder: str) -> str:
+    """Return the free space for a folder that may not exist yet, as text."""
+    from shutil import disk_usage
+
+    while not os.path.isdir(folder) and os.path.dirname(folder) != folder:
+        folder = os.path.dirname(folder)
+    try:
+        return f"{disk_usage(folder).free / 2**20:,.0f} MiB free"
+    except OSError:
+        return "free space unknown"
 
 
 def note_use(path: str, every: float) -> None:

@@ -9,7 +9,6 @@ from typing import TypeVar
 from nimbus_sdk.config.ownership import UntrustedError
 from nimbus_sdk.errors import CoreIncompatibleError, CoreIntegrityError
 from nimbus_sdk.storage import fs, trust
-from nimbus_sdk.storage.os_errors import disk_errors
 
 POINTER = "current.json"
 FORMAT = 1
@@ -67,7 +66,7 @@ def read_record(path: str, core_folder: str) -> dict[str, object] | None:
     """
     import json
 
-    with disk_errors(os.path.dirname(path)):
+    with fs.disk_errors(os.path.dirname(path)):
         try:
             content = trust.read(path, trust_root(core_folder), MOST_BYTES)
         except fs.NoFileError:

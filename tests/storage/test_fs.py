@@ -2,7 +2,9 @@
 
 import errno
 import fcntl
+import io
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nimbus_sdk.errors import CoreInstallError
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.lock import Lock
 from tests.storage.conftest import listed, mode, refuse
@@ -193,6 +196,7 @@ def test_the_last_content_is_read_back_byte_by_byte(tmp_path_factory, contents):
 WRITER = """
 import sys
 from nimbus_sdk.storage.lock import Lock
+from nimbus_sdk.errors import CoreInstallError
 from nimbus_sdk.storage import fs
 print("ready", flush=True)
 while True:
@@ -407,6 +411,7 @@ def test_an_error_inside_releases_the_lock(path):
 HOLDER = """
 import sys, time
 from nimbus_sdk.storage.lock import Lock
+from nimbus_sdk.errors import CoreInstallError
 from nimbus_sdk.storage import fs
 lock = Lock(sys.argv[1])
 print(lock.try_acquire(), flush=True)
@@ -564,3 +569,27 @@ def test_a_pipe_is_no_file(tmp_path):
     with pytest.raises(IsADirectoryError):
         fs.read(str(tmp_path), 4)
     assert fs.read(str(tmp_path / "absent"), 4) is None
+
+
+def test_a_refusal_is_reported_even_where_the_space_is_unknown(tmp_path, monkeypatch):
+    """A disk that answers nothing at all is still reported in our words."""
+
+    def broken(folder):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(shutil, "disk_usage", broken)
+    with pytest.raises(CoreInstallError, match=r"in /no/such/folder .*: ENOENT \(free space unknown\)"):  # noqa: SIM117
+        with fs.disk_errors("/no/such/folder"):
+            raise OSError(errno.ENOENT, "ENOENT")
+
+
+def test_an_error_without_words_is_named(tmp_path):
+    """Not every OSError carries a text."""
+    with pytest.raises(CoreInstallError, match="UnsupportedOperation"), fs.disk_errors(str(tmp_path)):
+        raise io.UnsupportedOperation
+
+
+def test_our_own_errors_pass_untouched(tmp_path):
+    """Only what the disk refuses is turned into words about the disk."""
+    with pytest.raises(ValueError, match="ours"), fs.disk_errors(str(tmp_path)):
+        raise ValueError("ours")

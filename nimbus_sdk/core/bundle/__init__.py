@@ -41,7 +41,6 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.key_lookup import FoundKey, find_key
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.transport.driver import run
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
@@ -203,12 +202,12 @@ def _write(
 def _unpack(paths: Paths, path: str, passphrase: str) -> tuple[Contents, CoreWheel]:
     """Decrypt a bundle, its wheel into a file that is removed with ``discard``."""
     target = os.path.join(paths.downloads, f"bundle.{fs.unique()}.part")
-    with disk_errors(paths.downloads):
+    with fs.disk_errors(paths.downloads):
         fs.make_private_folder(paths.downloads)
         descriptor = fs.create(target)
 
     def write(chunk: bytes) -> None:
-        with disk_errors(paths.downloads):
+        with fs.disk_errors(paths.downloads):
             fs.write_all(descriptor, chunk)
 
     try:

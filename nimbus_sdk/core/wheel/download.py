@@ -27,7 +27,6 @@ from nimbus_sdk.errors import (
     ResponseFormatError,
 )
 from nimbus_sdk.storage import fs
-from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ class FileSink:
 
     def open(self) -> None:
         """Create the file, and copy the longest partial file of earlier attempts."""
-        with disk_errors(self.folder):
+        with fs.disk_errors(self.folder):
             fs.make_private_folder(self.folder)
             self._descriptor = fs.create(self._partial.own)
             self._copy_longest()
@@ -139,7 +138,7 @@ class FileSink:
         if not 0 < self.received < self.size:
             return {}
         headers = {"Range": f"bytes={self.received}-"}
-        with disk_errors(self.folder):
+        with fs.disk_errors(self.folder):
             etag = self._partial.etag()
         if etag is not None:
             headers["If-Range"] = etag
@@ -151,7 +150,7 @@ class FileSink:
         The body of a 206 that does not fit is ignored, and the next attempt starts again. If something other
         than the file is sent, the bytes received so far stay.
         """
-        with disk_errors(self.folder):
+        with fs.disk_errors(self.folder):
             if status == 206:
                 expected = f"bytes {self.received}-{self.size - 1}"
                 ranges = (f"{expected}/{self.size}", f"{expected}/*")
@@ -177,7 +176,7 @@ class FileSink:
         """Write the next bytes; if they are more than the file has, drop all."""
         if self._ignored:
             return
-        with disk_errors(self.folder):
+        with fs.disk_errors(self.folder):
             if self.received + len(chunk) > self.size:
                 self.restart()
                 raise CoreIntegrityError(f"More than the {self.size} bytes of {self.name} were sent.")
@@ -190,7 +189,7 @@ class FileSink:
 
     def restart(self) -> None:
         """Drop the bytes received so far."""
-        with disk_errors(self.folder):
+        with fs.disk_errors(self.folder):
             os.ftruncate(self._open_descriptor(), 0)
             os.lseek(self._open_descriptor(), 0, os.SEEK_SET)
             self._hash = new_hash()
@@ -216,7 +215,7 @@ class FileSink:
                 f"The download of {self.name} does not match what was published.",
                 issues=(f"SHA-256 is {sha256}, not {self.sha256}",),
             )
-        with disk_errors(self.folder):
+        with fs.disk_errors(self.folder):
             self._close_descriptor()
         return self._partial.own
 

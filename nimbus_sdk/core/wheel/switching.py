@@ -18,7 +18,6 @@ from nimbus_sdk.core.wheel.unpack import STAGING, probe
 from nimbus_sdk.core.wheel.verify import check_installed
 from nimbus_sdk.errors import CoreIncompatibleError, CoreIntegrityError, CoreNotInstalledError
 from nimbus_sdk.storage import fs
-from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.storage.pointer import (
     FORMAT,
     Pointer,
@@ -75,7 +74,7 @@ def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
 
     If the version in use is removed, the previous one is used again, unless it is the same version.
     """
-    with disk_errors(core_folder):
+    with fs.disk_errors(core_folder):
         versions = {folder: folder.split(os.sep)[-2] for folder in _installations(core_folder)}
         folders = [folder for folder in versions if version in (None, versions[folder])]
         if version is not None and not folders:
@@ -91,7 +90,7 @@ def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
 def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
     """Return all usable installations, by version, then by time of installation."""
     found = []
-    with disk_errors(core_folder):
+    with fs.disk_errors(core_folder):
         for folder in _installations(core_folder):
             # One with a damaged manifest, or of a newer SDK, cannot be used; an install makes one beside it.
             with suppress(CoreIntegrityError, CoreIncompatibleError):
@@ -110,7 +109,7 @@ def prune(core_folder: str) -> None:
     pointer = read_pointer(core_folder)
     wanted = () if pointer is None else (pointer, pointer.previous)
     in_use = [installation_folder(core_folder, each) for each in wanted if each is not None]
-    with disk_errors(core_folder):
+    with fs.disk_errors(core_folder):
         for folder in _installations(core_folder):
             # On Windows, the manifest of an installation in use is removed first.
             is_left = os.path.isdir(folder) and not os.path.lexists(os.path.join(folder, MANIFEST))
@@ -132,7 +131,7 @@ def _check_and_switch(core_folder: str, core: InstalledCore) -> InstalledCore:
 
 def _write_pointer(core_folder: str, pointer: Pointer) -> None:
     content = json.dumps({"format": FORMAT, **asdict(pointer)}, indent=1).encode("ascii")
-    with disk_errors(core_folder):
+    with fs.disk_errors(core_folder):
         fs.write_private(pointer_path(core_folder), content, trust_root(core_folder))
 
 

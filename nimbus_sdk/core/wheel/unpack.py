@@ -19,7 +19,6 @@ from nimbus_sdk.core.wheel.verify import RecordedFile, WheelFacts, copy_file, op
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
 from nimbus_sdk.errors.environment import absolute_search_path, find_interpreter
 from nimbus_sdk.storage import fs
-from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.storage.pointer import FORMAT, trust_root
 
 STAGING = ".staging"
@@ -60,7 +59,7 @@ def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> Insta
     install_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
     folder = os.path.join(core_folder, facts.version, install_id)
     staging = f"{folder}{STAGING}"
-    with disk_errors(core_folder):
+    with fs.disk_errors(core_folder):
         try:
             library = os.path.join(staging, LIBRARY)
             fs.make_private_folder(library, trust_root(core_folder))
@@ -141,7 +140,7 @@ def probe(core: InstalledCore) -> None:
 
 def discard(core: InstalledCore) -> None:
     """Remove an installation that is not in use."""
-    with disk_errors(core.folder):
+    with fs.disk_errors(core.folder):
         fs.remove_tree(core.folder)
         # Other installations of this version may be there.
         with suppress(OSError):

@@ -23,7 +23,7 @@ from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
 from nimbus_sdk.core.wheel.requirements import parse_requirement, parse_specifiers, parse_version
 from nimbus_sdk.core.wheel.zip_checks import READ_ERRORS, printable
 from nimbus_sdk.errors import CoreIntegrityError
-from nimbus_sdk.storage.os_errors import disk_errors
+from nimbus_sdk.storage.fs import disk_errors
 
 if TYPE_CHECKING:
     from email.message import Message
