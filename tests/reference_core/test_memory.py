@@ -46,12 +46,13 @@ def as_data(features: np.memmap, way: str) -> BCIData:
 @pytest.mark.parametrize(
     ("mapped", "way"),
     [
-        *(("<f8", way) for way in ("mean", "median", "logvar")),
-        *((kind, "logvar") for kind in ("<f4", "<i2", ">f4", "<f2")),
+        ("<f8", "median"),
+        ("<i2", "logvar"),
         *(
             pytest.param(kind, way, marks=pytest.mark.qualification)
-            for kind in ("<f4", "<i2", ">f4", "<f2")
-            for way in ("mean", "median")
+            for kind in ("<f8", "<f4", "<i2", ">f4", "<f2")
+            for way in ("mean", "median", "logvar")
+            if (kind, way) not in (("<f8", "median"), ("<i2", "logvar"))
         ),
     ],
     indirect=["mapped"],
@@ -68,8 +69,8 @@ def test_a_memory_map_is_never_copied_as_a_whole(mapped: np.memmap, way: str) ->
 
 
 def test_many_classes_that_share_a_covariance_need_the_memory_of_one() -> None:
-    """NimbusLDA stores sums over all classes, also for three hundred classes of a hundred features."""
-    n_classes, n_features = 300, 100
+    """NimbusLDA stores sums over all classes, also for two hundred classes of eighty features."""
+    n_classes, n_features = 200, 80
     vectors = np.random.default_rng(1).normal(size=(2 * n_classes, n_features))
     labels = np.arange(len(vectors)) % n_classes
     allowed = 20 * max(vectors.nbytes, 8 * n_features**2)

@@ -3,6 +3,7 @@
 import re
 import tracemalloc
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -183,11 +184,12 @@ def test_wrong_axes_are_named(kind: type[NimbusLDA], vectors: np.ndarray) -> Non
 @pytest.mark.parametrize(
     ("dtype", "way"),
     [
-        *((np.float64, way) for way in ("mean", "median", "logvar", "none")),
+        (np.float64, "none"),
         (np.float32, "logvar"),
         *(
-            pytest.param(np.float32, way, marks=pytest.mark.qualification)
-            for way in ("mean", "median", "none")
+            pytest.param(*case, marks=pytest.mark.qualification)
+            for case in product((np.float64, np.float32), ("mean", "median", "logvar", "none"))
+            if case not in ((np.float64, "none"), (np.float32, "logvar"))
         ),
     ],
 )

@@ -54,7 +54,7 @@ def test_models_are_marked_as_simulated(name: str, registry: dict[str, dict], tr
     assert "trained on simulated data" in repr(model)
 
 
-@pytest.mark.parametrize("n_trials", [250, pytest.param(1_000, marks=pytest.mark.qualification)])
+@pytest.mark.parametrize("n_trials", [100, pytest.param(1_000, marks=pytest.mark.qualification)])
 @pytest.mark.parametrize("name", EXPECTED)
 def test_accuracy_on_new_trials_is_as_stated(
     name: str, n_trials: int, registry: dict[str, dict], tree: Path

@@ -23,7 +23,13 @@ from tests.reference_core.support import planned, simulated
 LATENCIES = ("latency_ms", "per_trial_latency_ms")
 
 
-@pytest.fixture(scope="module", params=[NimbusLDA, NimbusQDA, NimbusProbit])
+@pytest.fixture(
+    scope="module",
+    params=[
+        NimbusLDA,
+        *(pytest.param(kind, marks=pytest.mark.qualification) for kind in (NimbusQDA, NimbusProbit)),
+    ],
+)
 def model(request: pytest.FixtureRequest) -> NimbusLDA | NimbusQDA | NimbusProbit:
     """A model of each kind."""
     return train_model(request.param, simulated("p300", n_trials=300, seed=1))
@@ -55,7 +61,10 @@ def assert_same(found: object, expected: object) -> None:
         assert type(ours) is type(theirs), field.name
 
 
-@pytest.mark.parametrize("chunks", [(-1, -1, 120), (3, 5, 500), (-1, -1, 1_000), (-1, -1, 41)])
+@pytest.mark.parametrize(
+    "chunks",
+    [(3, 5, 500), *(pytest.param((-1, -1, n), marks=pytest.mark.qualification) for n in (41, 120, 1_000))],
+)
 def test_the_result_is_that_of_numpy(model, data: BCIData, chunks: object) -> None:
     """However the array is cut, features and samples too, all fields agree to 1e-12."""
     result = predict_batch(model, planned(data, chunks))

@@ -11,7 +11,13 @@ from nimbus_sdk_core import BCIData, NimbusLDA, NimbusProbit, NimbusQDA, predict
 from tests.reference_core.support import planned, simulated
 
 
-@pytest.fixture(scope="module", params=[NimbusLDA, NimbusQDA, NimbusProbit])
+@pytest.fixture(
+    scope="module",
+    params=[
+        NimbusLDA,
+        *(pytest.param(kind, marks=pytest.mark.qualification) for kind in (NimbusQDA, NimbusProbit)),
+    ],
+)
 def model(request: pytest.FixtureRequest) -> NimbusLDA | NimbusQDA | NimbusProbit:
     """A model of each kind."""
     return train_model(request.param, simulated("p300", n_trials=300, seed=1))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ BAND = signal.butter(4, [8.0, 30.0], "bandpass", fs=RATE, output="sos")
 Change = Callable[[np.ndarray], np.ndarray]
 
 
+@cache
 def record(seed: int, n_trials: int = 40) -> tuple[np.ndarray, np.ndarray]:
     """EEG in volts, not filtered: 1/f background, slow drifts, and a rhythm that one class suppresses."""
     random = np.random.default_rng(seed)
@@ -57,7 +59,7 @@ def as_data(trials: np.ndarray, labels: np.ndarray) -> BCIData:
     return BCIData(trials.transpose(1, 2, 0), about, labels)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pipeline() -> Pipeline:
     """A decoder of filtered channels, unmixed by linear filters."""
     raw, labels = record(1, 80)
@@ -130,7 +132,7 @@ def test_a_changed_recording_is_rejected(pipeline: Pipeline, change: Change) -> 
 
 def test_a_burst_of_noise_is_rejected(pipeline: Pipeline) -> None:
     """In all channels or in one, in a single trial among clean ones, which stay accepted."""
-    trials = filter_all(record(2)[0])
+    trials = filter_all(record(2)[0]).copy()
     noise = 5.0 * trials.std() * np.random.default_rng(1).normal(size=(N_CHANNELS, 100))
     trials[10, :, 100:200] += noise
     trials[20, 3, 100:200] += 4.0 * noise[3]

@@ -76,7 +76,7 @@ def test_a_session_knows_the_posterior_so_far() -> None:
 
 def test_chunks_of_a_whole_trial_are_worth_the_trial() -> None:
     """Without learned tempers the decision is nearly that on all samples, at any length of chunks."""
-    data = simulated("motor_imagery", n_trials=20, seed=2)
+    data = simulated("motor_imagery", n_trials=200, seed=2)[:20]
     model = train("motor_imagery", 200, None)
     whole = predict_batch(model, data).posteriors
     for chunk_size in (4, 8, 16):
@@ -87,8 +87,8 @@ def test_chunks_of_a_whole_trial_are_worth_the_trial() -> None:
 @pytest.mark.parametrize(
     ("paradigm", "n_trials", "chunk_size", "n_new"),
     [
-        ("motor_imagery", 200, 4, 150),
-        ("ssvep", 120, 1, 150),
+        ("motor_imagery", 200, 4, 200),
+        ("ssvep", 120, 1, 100),
         *(
             pytest.param(*case, 4_000, marks=pytest.mark.qualification)
             for case in (
@@ -119,7 +119,7 @@ def test_the_confidence_of_a_stream_is_a_probability(
 def test_a_trial_ends_when_the_evidence_is_enough() -> None:
     """Dynamic stopping needs fewer chunks than whole trials for decisions that are as right as it says."""
     model = train("motor_imagery", 200, 2)
-    data = simulated("motor_imagery", n_trials=100, seed=2)
+    data = simulated("motor_imagery", n_trials=200, seed=2)[:60]
     session, lengths, is_right = init_streaming(model, data.metadata), [], []
     for trial, label in enumerate(data.labels):
         for start in range(0, 16, 2):
@@ -152,20 +152,20 @@ def test_rest_is_told_from_the_classes_as_far_as_they_are_told_from_each_other()
     """One real trial in twenty is taken for rest, and of trials without any effect the more."""
     model = train("ssvep", 200, 1)
     real = streamed_shares(model, simulated("ssvep", n_trials=100, seed=2), 1)
-    rest = streamed_shares(model, simulated("ssvep", n_trials=100, seed=3, effect=0.0), 1)
+    rest = streamed_shares(model, simulated("ssvep", n_trials=60, seed=3, effect=0.0), 1)
     assert real < 0.1
     assert rest > 0.2
-    clear = simulated("ssvep", n_trials=200, seed=1, effect=3.0)
+    clear = simulated("ssvep", n_trials=100, seed=1, effect=3.0)
     about = dataclasses.replace(clear.metadata, chunk_size=1)
     model = train_model(NimbusLDA, BCIData(clear.features, about, clear.labels))
-    assert streamed_shares(model, simulated("ssvep", n_trials=100, seed=2, effect=3.0), 1) < 0.1
-    assert streamed_shares(model, simulated("ssvep", n_trials=100, seed=3, effect=0.0), 1) > 0.8
+    assert streamed_shares(model, simulated("ssvep", n_trials=50, seed=2, effect=3.0), 1) < 0.1
+    assert streamed_shares(model, simulated("ssvep", n_trials=60, seed=3, effect=0.0), 1) > 0.8
 
 
 def test_a_streamed_artefact_is_an_outlier_as_in_a_batch() -> None:
     """The samples of all chunks together have the outlier score of the trial, and quality rejects it."""
     model = train("motor_imagery", 200, None)
-    data = simulated("motor_imagery", n_trials=30, seed=2)
+    data = simulated("motor_imagery", n_trials=200, seed=2)[:12]
     strange = data.features.copy()
     strange[3] += 30.0
     for features in (data.features, strange):
@@ -179,7 +179,7 @@ def test_a_streamed_artefact_is_an_outlier_as_in_a_batch() -> None:
 def test_a_chunk_has_entropy_outlier_score_and_length() -> None:
     """They are those of a batch of that one window."""
     model = train("motor_imagery", 200, None)
-    data = simulated("motor_imagery", n_trials=5, seed=2)
+    data = simulated("motor_imagery", n_trials=200, seed=2)[:5]
     session = init_streaming(model, data.metadata)
     for trial in range(5):
         found = process_chunk(session, data.features[:, :4, trial])

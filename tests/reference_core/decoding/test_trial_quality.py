@@ -29,10 +29,10 @@ def test_a_trial_is_rejected_below_the_threshold_only() -> None:
 
 def test_quality_rises_with_the_separation_of_the_classes() -> None:
     """A strong effect is rated above a weak one, and the advice follows."""
-    model = train_model(NimbusLDA, simulated("motor_imagery", n_trials=150, seed=1, n_classes=2))
+    model = train_model(NimbusLDA, simulated("motor_imagery", n_trials=80, seed=1, n_classes=2))
     ratings = [
         assess_trial_quality(
-            predict_batch(model, simulated("motor_imagery", n_trials=100, seed=2, n_classes=2, effect=effect))
+            predict_batch(model, simulated("motor_imagery", n_trials=60, seed=2, n_classes=2, effect=effect))
         )
         for effect in (0.0, 0.5, 1.3)
     ]
@@ -56,7 +56,7 @@ def test_quality_by_hand() -> None:
 
 def test_outliers_are_rejected_at_any_confidence() -> None:
     """Trials far from all that was learned count nothing, and many of them call for a look at the signal."""
-    training = simulated("motor_imagery", n_trials=120, seed=1)
+    training = simulated("motor_imagery", n_trials=200, seed=1)[:120]
     model = train_model(NimbusLDA, training)
     far = BCIData(training.features[..., :40] + 30.0, training.metadata)
     found = assess_trial_quality(predict_batch(model, far))

@@ -162,6 +162,7 @@ def test_the_unit_of_the_stream_is_converted_or_asked_for(amplifier: Amplifier) 
         assert decode_all(stream, unit="uV")[0].confidence == expected[0].confidence
 
 
+@pytest.mark.qualification
 def test_a_real_stream_has_the_results_of_the_same_samples_offline(tmp_path: Path) -> None:
     """Sent by another process, in another order, in volts, in uneven chunks, with a second that is lost."""
     pytest.importorskip("mne_lsl", reason="mne-lsl is not installed: pip install mne-lsl")

@@ -57,7 +57,7 @@ def errors(
     return np.array(wrong)
 
 
-@pytest.mark.parametrize("n_seeds", [2, pytest.param(20, marks=pytest.mark.qualification)])
+@pytest.mark.parametrize("n_seeds", [1, pytest.param(20, marks=pytest.mark.qualification)])
 def test_labels_let_a_model_follow_a_drift(n_seeds: int) -> None:
     """Where the classes walk apart from where they were, the adapted model errs at most half as often."""
     static, adapted = [], []

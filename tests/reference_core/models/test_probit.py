@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from tests.reference_core.support import overlapping_trials, separated_trials, simulated
 
 
-@pytest.mark.parametrize("n_new", [250, pytest.param(500, marks=pytest.mark.qualification)])
+@pytest.mark.parametrize("n_new", [200, pytest.param(500, marks=pytest.mark.qualification)])
 @pytest.mark.parametrize(("paradigm", "n_classes"), [("p300", 2), ("motor_imagery", 4)])
 def test_it_predicts_as_well_as_logistic_regression(paradigm: str, n_classes: int, n_new: int) -> None:
     """On simulated EEG, the log loss is that of scikit-learn's LogisticRegression or lower."""

@@ -11,7 +11,7 @@ from tests.reference_core.support import draw_from_posterior, estimate_class_sha
 @pytest.mark.parametrize("n_draws", [4_000, pytest.param(20_000, marks=pytest.mark.qualification)])
 @pytest.mark.parametrize(
     ("n_classes", "n_trials"),
-    [(2, 12), (3, 60), (4, 60), pytest.param(6, 90, marks=pytest.mark.qualification)],
+    [(2, 12), (3, 60), *(pytest.param(k, n, marks=pytest.mark.qualification) for k, n in ((4, 60), (6, 90)))],
 )
 def test_prediction_is_the_integral_by_brute_force(
     n_classes: int, n_trials: int, n_draws: int, random: np.random.Generator

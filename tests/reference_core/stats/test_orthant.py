@@ -20,7 +20,15 @@ def correlated(random: np.random.Generator, n_axes: int) -> tuple[np.ndarray, np
     return 1.5 * random.normal(size=(n_axes, 30)), 0.5 * np.eye(n_axes) + 0.3 * mixing @ mixing.T
 
 
-@pytest.mark.parametrize(("n_axes", "accuracy"), [(1, 1e-13), (2, 1e-6), (3, 1e-4), (4, 1e-4), (6, 1e-3)])
+@pytest.mark.parametrize(
+    ("n_axes", "accuracy"),
+    [
+        (1, 1e-13),
+        (2, 1e-6),
+        (3, 1e-4),
+        *(pytest.param(n, most, marks=pytest.mark.qualification) for n, most in ((4, 1e-4), (6, 1e-3))),
+    ],
+)
 def test_orthant_probabilities_are_those_of_scipy(
     n_axes: int, accuracy: float, random: np.random.Generator
 ) -> None:
@@ -70,10 +78,21 @@ def planar_student(mean: np.ndarray, lower: np.ndarray, dof: float) -> float:
     return float(special.logsumexp(values) + np.log(logs[1] - logs[0]))
 
 
-@pytest.mark.parametrize("dof", [7.0, 60.0, 400.0])
-@pytest.mark.parametrize("mean", [(-1.0, 0.5), (-5.0, -5.0), (-8.0, -2.0)])
+@pytest.mark.parametrize(
+    ("dof", "mean"),
+    [
+        (7.0, (-8.0, -2.0)),
+        (400.0, (-5.0, -5.0)),
+        *(
+            pytest.param(dof, mean, marks=pytest.mark.qualification)
+            for dof in (7.0, 60.0, 400.0)
+            for mean in ((-1.0, 0.5), (-5.0, -5.0), (-8.0, -2.0))
+            if (dof, mean) not in ((7.0, (-8.0, -2.0)), (400.0, (-5.0, -5.0)))
+        ),
+    ],
+)
 def test_student_orthants_are_accurate_far_beyond_five_deviations(
-    mean: tuple[float, float], dof: float
+    dof: float, mean: tuple[float, float]
 ) -> None:
     """Two scores ahead, at most as unlikely as exp(-45): to a hundredth in the logarithm."""
     covariance = np.array([[1.0, 0.5], [0.5, 1.0]])
