@@ -162,19 +162,20 @@ def _send(request: Request, subject: str) -> Flow[Response]:
 
 def _redirect_target(settings: Settings, url: str, headers: Mapping[str, str]) -> str:
     """Return the URL of a redirect, if it may be followed."""
+    sender = urlsplit(url).netloc
     try:
         target = urlsplit(urljoin(url, headers.get("location", "").strip()))
         host, _ = target.hostname, target.port
     except ValueError:
-        raise CoreDownloadError(f"{_host(url)} redirected to something that is not a URL.") from None
+        raise CoreDownloadError(f"{sender} redirected to something that is not a URL.") from None
     if not is_safe_url(target.geturl(), settings.github_url):
         raise CoreDownloadError(
-            f"{_host(url)} redirected to {target.scheme or 'nothing'}://{host or ''}, which is not followed.",
+            f"{sender} redirected to {target.scheme or 'nothing'}://{host or ''}, which is not followed.",
             hint="Only https is followed. Check for a captive portal or a proxy in between.",
         )
     followed = urlunsplit((target.scheme, target.netloc, target.path, target.query, ""))
     if followed == url or not followed.isprintable():
-        raise CoreDownloadError(f"{_host(url)} redirected to itself.")
+        raise CoreDownloadError(f"{sender} redirected to itself.")
     return followed
 
 
@@ -208,7 +209,3 @@ def _refuse(response: Response, subject: str) -> NoReturn:
         if reason
         else "No reason came with it, so a proxy may have answered in its place: ask whoever runs it.",
     )
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc
