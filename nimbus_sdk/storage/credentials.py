@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, overload
@@ -124,8 +123,7 @@ def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIM
     choice = _in_first_that_works(settings, kind, write)
     notes = [choice.reason, *_remove_other_copy(settings, choice, before, may_have=may_have)]
     try:
-        metadata = KeyMetadata.of(key, store=choice.store.name, now=time.time())
-        key_metadata.write_record(paths.key_metadata, metadata)
+        key_metadata.write_record(paths.key_metadata, KeyMetadata.of(key, choice.store.name))
     except OSError as error:
         notes.append(f"the metadata beside it could not be written ({error.strerror or error})")
     if choice.keyring_problem:

@@ -45,9 +45,9 @@ class KeyMetadata:
     saved_at: str
 
     @classmethod
-    def of(cls, key: Key, *, store: str, now: float) -> KeyMetadata:
-        """Return the metadata of a key that was just stored, at a Unix time."""
-        saved_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+    def of(cls, key: Key, store: str) -> KeyMetadata:
+        """Return the metadata of a key that was just stored."""
+        saved_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         return cls(fingerprint=key.fingerprint, masked=key.masked, store=store, saved_at=saved_at)
 
 

@@ -7,7 +7,6 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from types import TracebackType
 
 from nimbus_sdk.storage import fs
 
@@ -94,7 +93,5 @@ class Lock:
     def __enter__(self) -> Lock:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.release()
