@@ -22,7 +22,12 @@ LONG = pytest.mark.qualification
 PROGRAMS = sorted(set(EXAMPLES.glob("0*.py")) - {TESTS})
 
 
-@pytest.mark.parametrize("example", PROGRAMS, ids=lambda path: path.name)
+def programs(*long: str) -> list[object]:
+    """Return the examples, some of them for the long run."""
+    return [pytest.param(path, marks=LONG if path.name in long else (), id=path.name) for path in PROGRAMS]
+
+
+@pytest.mark.parametrize("example", programs(*DECODING))
 def test_an_example_runs_as_it_is(example: Path, program: Program) -> None:
     """Without a key an example starts a sandbox of its own and succeeds."""
     done = program(example)
@@ -30,11 +35,7 @@ def test_an_example_runs_as_it_is(example: Path, program: Program) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize(
-    "example",
-    [pytest.param(path, marks=LONG if path.name in DECODING else ()) for path in PROGRAMS],
-    ids=lambda path: path.name,
-)
+@pytest.mark.parametrize("example", programs(*DECODING, "03_offline_session.py"))
 def test_an_example_runs_with_a_key(example: Path, with_key: Sandbox, program: Program) -> None:
     """With a key in the environment an example uses the service of the settings."""
     done = program(example)
@@ -42,6 +43,7 @@ def test_an_example_runs_with_a_key(example: Path, with_key: Sandbox, program: P
     assert with_key.journal()
 
 
+@LONG
 def test_the_example_tests_pass(program: Program) -> None:
     """The file that shows how to test a program passes under pytest."""
     # The file is in this project, whose own tests run in several processes: these few do not need them.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,6 +29,9 @@ FOR_READING = (
     "http",
     "julia",
 )
+LONG = pytest.mark.qualification
+LONG_PAGES = ("decode.md", "live-stream.md", "offline.md", "test-your-program.md", "whole-path.md")
+"""They install, train or start a pytest of their own."""
 FIRST_COMMANDS = [
     'pip install ".[sandbox]" && nimbus-sdk demo',
     'pip install -e ".[dev]" && python -m pytest',
@@ -41,7 +46,15 @@ def _runs(page: Path) -> bool:
     return any(block.language in RUNS for block in blocks(page))
 
 
-@pytest.mark.parametrize("page", [page for page in all_pages() if _runs(page)], ids=_named)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=LONG if page.name in LONG_PAGES else ())
+        for page in all_pages()
+        if _runs(page)
+    ],
+    ids=_named,
+)
 def test_every_block_of_a_page_runs(page: Path, with_key: Sandbox, program: Program) -> None:
     """All code of a page runs in order on the sandbox and prints what the page says."""
     program(ROOT / "tests" / "docs" / "run_page.py", page)
@@ -53,7 +66,7 @@ def test_every_block_of_a_page_runs(page: Path, with_key: Sandbox, program: Prog
         "```python\nprint(1)\n```\n\n```output\n2\n```\n",
         "```python\nimport nimbus_sdk\nnimbus_sdk.no_such_name\n```\n",
         "```bash\nnimbus-sdk no-such-command\n```\n",
-        "```python\ndef test_wrong():\n    assert False\n```\n",
+        pytest.param("```python\ndef test_wrong():\n    assert False\n```\n", marks=LONG),
     ],
     ids=["output", "python", "bash", "tests"],
 )
@@ -63,6 +76,22 @@ def test_a_wrong_page_is_noticed(text: str, with_key: Sandbox, program: Program,
     page.write_text(text, encoding="utf-8")
     with pytest.raises(AssertionError, match="exit code 1"):
         program(ROOT / "tests" / "docs" / "run_page.py", page)
+
+
+def test_every_name_of_the_sdk_in_a_block_exists() -> None:
+    """Every Python block is valid, and what it takes from the SDK is there: pages that take long too."""
+    for page in all_pages():
+        for block in blocks(page):
+            for module, name in _names_of_the_sdk(block.text) if block.language == "python" else ():
+                exec(f"from {module} import {name}", {})
+
+
+def _names_of_the_sdk(code: str) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("nimbus_sdk."):
+            yield from ((str(node.module), name.name) for name in node.names)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "nimbus_sdk":
+            yield "nimbus_sdk", node.attr
 
 
 def test_every_block_has_a_known_language() -> None:
@@ -95,6 +124,7 @@ def test_every_page_is_linked_from_readme() -> None:
     assert set(all_pages()) <= found
 
 
+@LONG
 def test_the_demo_prints_what_readme_shows(program: Program) -> None:
     """The excerpt in README is what the first command prints, numbers apart."""
     shown = next(block.text for block in blocks(ROOT / "README.md") if block.language == "text")
