@@ -20,7 +20,10 @@ def modules_with_examples():
     return [name for name in names if ">>> " in inspect.getsource(importlib.import_module(name))]
 
 
-@pytest.mark.parametrize("name", modules_with_examples())
+MODULES = modules_with_examples()
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_the_examples_of_a_module_run(name):
     """What a docstring shows is what happens."""
     outcome = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
@@ -29,4 +32,4 @@ def test_the_examples_of_a_module_run(name):
 
 def test_examples_are_found():
     """The search sees the whole package."""
-    assert len(modules_with_examples()) > 40
+    assert len(MODULES) > 40

@@ -238,32 +238,18 @@ def test_the_import_alone_loads_next_to_nothing(fresh):
     )
 
 
-def test_the_parts_that_the_documentation_names_need_no_import_of_their_own(fresh):
-    """nimbus_sdk.aio and nimbus_sdk.errors are there after `import nimbus_sdk`."""
-    fresh(
-        "import nimbus_sdk\n"
-        "assert nimbus_sdk.aio.install_core\n"
-        "assert nimbus_sdk.errors.NimbusError is nimbus_sdk.NimbusError\n"
-        "assert {'aio', 'errors', 'install_core', 'AuthSession'} <= set(dir(nimbus_sdk))\n"
-    )
-
-
-def test_only_public_names_are_listed(fresh):
-    """No helper, no constant of ours, and no room that merely happens to be loaded."""
+def test_who_looks_around_finds_public_names_alone_and_is_met_by_no_error(fresh):
+    """nimbus_sdk.aio and nimbus_sdk.errors need no import; no room that is loaded is listed; help() works."""
     fresh(
         "import nimbus_sdk\n"
         "import nimbus_sdk.config.keys, nimbus_sdk.config.settings\n"
         "nimbus_sdk.check_installation\n"
         "listed = {name for name in dir(nimbus_sdk) if not name.startswith('__')}\n"
         "assert listed <= {*nimbus_sdk.__all__, 'aio', 'errors', 'sandbox', 'services'}, listed\n"
-    )
-
-
-def test_help_works_before_anything_is_installed(fresh):
-    """Who looks around first is not met by an error."""
-    fresh(
+        "assert nimbus_sdk.aio.install_core\n"
+        "assert nimbus_sdk.errors.NimbusError is nimbus_sdk.NimbusError\n"
+        "assert {'aio', 'errors', 'install_core', 'AuthSession'} <= set(dir(nimbus_sdk))\n"
         "import inspect, pydoc\n"
-        "import nimbus_sdk\n"
         "text = pydoc.render_doc(nimbus_sdk, renderer=pydoc.plaintext)\n"
         "assert 'install_core' in text\n"
         "assert inspect.getmembers(nimbus_sdk)\n"

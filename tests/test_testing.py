@@ -6,6 +6,7 @@ import sys
 from nimbus_sdk import testing
 
 KEY = "nbci_live_" + "0123456789ab" * 4
+SLOW_PLUGINS = ("hypothesispytest", "respx", "schemathesis")
 MINE = {
     "NIMBUS_API_KEY": KEY,
     "NIMBUS_OS_API_KEY": "nos_sandbox_0123456789abcdef",
@@ -78,6 +79,7 @@ def test_a_program_that_uses_the_sdk_can_test_itself(isolated_home, monkeypatch)
             "-q",
             "-p",
             "no:cacheprovider",
+            *(f"-pno:{name}" for name in SLOW_PLUGINS),
             f"--basetemp={isolated_home / 'base'}",
             file,
         ],

@@ -26,16 +26,16 @@ def test_the_next_sandbox_uses_the_same_folder(tmp_path, core_source):
 
 
 def test_processes_that_build_at_once_share_one_wheel(tmp_path, core_source):
-    """Three processes that need the same wheel in the same folder all get it, and leave one."""
+    """Two processes that need the same wheel in the same folder both get it, and leave one."""
     code = (
         "import sys; from pathlib import Path\n"
         "from nimbus_sdk.sandbox.github.wheel_cache import WheelCache, WheelSpec\n"
         "print(WheelCache(Path(sys.argv[1]), Path(sys.argv[2])).wheel(WheelSpec()))"
     )
     command = [sys.executable, "-c", code, str(core_source), str(tmp_path / "wheels")]
-    builders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    builders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     printed = {builder.communicate(timeout=30)[0].strip() for builder in builders}
-    assert [builder.returncode for builder in builders] == [0, 0, 0]
+    assert [builder.returncode for builder in builders] == [0, 0]
     assert printed == {str(path) for path in tmp_path.glob("wheels/*/*.whl")}
     assert len(printed) == 1
 
