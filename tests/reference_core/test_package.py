@@ -183,6 +183,7 @@ def test_no_module_imports_the_sdk(tree: Path) -> None:
         assert "from nimbus_sdk." not in file.read_text(encoding="utf-8")
 
 
+@pytest.mark.qualification
 def test_the_wheel_builds_and_works_from_a_folder(tree: Path, tmp_path: Path) -> None:
     """A pure wheel with one model inside, importable from where it was unpacked."""
     source = shutil.copytree(tree, tmp_path / "source")

@@ -112,7 +112,7 @@ def record_several(seed: int, kind: str) -> tuple[np.ndarray, np.ndarray, np.nda
     [
         (NimbusLDA, "labelled", "gain", 2),
         (NimbusLDA, "unlabelled", "gain", 2),
-        (NimbusQDA, "labelled", "power", 2),
+        (NimbusQDA, "labelled", "power", 1),
         *(
             pytest.param(kind, *ways, 20, marks=pytest.mark.qualification)
             for kind in (NimbusLDA, NimbusQDA)

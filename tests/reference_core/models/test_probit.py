@@ -79,7 +79,7 @@ def test_small_steps_lose_little() -> None:
 
 def test_calibration_uses_the_posterior_as_prior(random: np.random.Generator) -> None:
     """Degrees of freedom add up exactly, precision as far as labels tell, and another subject is learned."""
-    base = train_model(NimbusProbit, simulated("motor_imagery", n_trials=120, seed=1), W_df=9.0)
+    base = train_model(NimbusProbit, simulated("motor_imagery", n_trials=200, seed=1)[:120], W_df=9.0)
     new = simulated("motor_imagery", n_trials=60, seed=2, subject=3)
     mine = calibrate_model(base, new)
     before, after = base.posterior_.regression, mine.posterior_.regression
