@@ -29,28 +29,19 @@ def find_interpreter() -> str | None:
     return _find_elsewhere(getattr(sys, "_base_executable", ""), sys.prefix, sys.base_prefix)
 
 
-def install_command(requirements: Iterable[str]) -> str | None:
-    """Return the command that installs requirements into this environment, or None if there is none."""
+def install_hint(requirements: Iterable[str]) -> str:
+    """Return the advice for missing requirements: the command that installs them here, if there is one."""
     from shlex import quote
 
-    python = find_interpreter()
+    lines, python = list(requirements), find_interpreter()
     if python is None:
-        return None
+        return f"This program embeds Python: add {', '.join(lines)} where it is built, then try again."
     path = f'"{python}"' if " " in python else python
     # An environment that uv has made has no pip.
     start = f"uv pip install --python {path}" if find_spec("pip") is None else f"{path} -m pip install"
     # With double quotes if possible, since Windows knows no others.
-    quoted = (quote(line) if set(line) & set('"$`\\') else f'"{line}"' for line in requirements)
-    return " ".join([start, *quoted])
-
-
-def install_hint(requirements: Iterable[str]) -> str:
-    """Return the advice for missing requirements."""
-    lines = list(requirements)
-    command = install_command(lines)
-    if command is None:
-        return f"This program embeds Python: add {', '.join(lines)} where it is built, then try again."
-    return f"Run `{command}`, then try again."
+    quoted = (quote(line) if set(line) & set('"$`\\') else f'"{line}"' for line in lines)
+    return f"Run `{' '.join([start, *quoted])}`, then try again."
 
 
 def absolute_search_path() -> list[str]:

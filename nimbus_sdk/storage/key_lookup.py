@@ -49,7 +49,7 @@ class FoundKey:
 
 
 @printable_texts
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SourceReport:
     """What one source has; never the key itself.
 
@@ -217,14 +217,7 @@ def _report(result: SourceResult[ApiKey], first: SourceResult[ApiKey] | None) ->
     state, detail = result.state, result.detail
     if state == "found" and first is not None and first is not result:
         state, detail = "shadowed", f"{first.location} comes first"
-    return SourceReport(
-        source=result.source,
-        location=result.location,
-        state=state,
-        key_masked=masked,
-        fingerprint=fingerprint,
-        detail=detail,
-    )
+    return SourceReport(result.source, result.location, state, masked, fingerprint, detail)
 
 
 @contextmanager

@@ -271,11 +271,8 @@ def _too_weak(kind: type[KeyringBackend]) -> Refusal:
     """Return the refusal for a backend that does not count as a keyring."""
     if _WITHOUT_STORAGE & {each.__module__ for each in kind.__mro__}:
         return _NOT_HERE
-    return Refusal(
-        f"was not found on this machine: {kind.__module__}.{kind.__qualname__} does not protect a key "
-        "(its priority is below 1)",
-        is_absent=True,
-    )
+    fault = f"{kind.__module__}.{kind.__qualname__} does not protect a key (its priority is below 1)"
+    return Refusal(f"was not found on this machine: {fault}", is_absent=True)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk.errors import environment
-from nimbus_sdk.errors.environment import find_interpreter, install_command, install_hint
+from nimbus_sdk.errors.environment import find_interpreter, install_hint
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def test_an_interpreter_of_another_version_is_passed_over(program, tmp_path, mon
     for prefix in ("prefix", "base_prefix"):
         monkeypatch.setattr(sys, prefix, str(tmp_path))
     assert find_interpreter() is None
-    assert install_command(["numpy"]) is None
+    assert install_hint(["numpy"]).startswith("This program embeds Python: add numpy")
 
 
 def test_a_frozen_program_is_not_told_to_run_itself(monkeypatch):
@@ -79,9 +79,11 @@ def test_an_environment_without_pip_is_installed_into_with_uv(monkeypatch):
     """As uv makes them; the path is quoted where it has to be."""
     monkeypatch.setattr(environment, "find_interpreter", lambda: "/a b/bin/python")
     monkeypatch.setattr(environment, "find_spec", lambda name: None)
-    assert install_command(["numpy>=1.26"]) == 'uv pip install --python "/a b/bin/python" "numpy>=1.26"'
+    command = 'uv pip install --python "/a b/bin/python" "numpy>=1.26"'
+    assert install_hint(["numpy>=1.26"]) == f"Run `{command}`, then try again."
     monkeypatch.setattr(environment, "find_spec", lambda name: object())
-    assert install_command(["numpy", "scipy"]) == '"/a b/bin/python" -m pip install "numpy" "scipy"'
+    command = '"/a b/bin/python" -m pip install "numpy" "scipy"'
+    assert install_hint(["numpy", "scipy"]) == f"Run `{command}`, then try again."
 
 
 @pytest.mark.parametrize(
@@ -89,4 +91,4 @@ def test_an_environment_without_pip_is_installed_into_with_uv(monkeypatch):
 )
 def test_a_pasted_command_runs_nothing_else(text):
     """A requirement from outside cannot smuggle another command into the one to paste."""
-    assert install_command([text]).endswith(f" '{text}'")
+    assert install_hint([text]).endswith(f" '{text}'`, then try again.")
