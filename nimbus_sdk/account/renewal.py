@@ -168,10 +168,10 @@ def is_kept_beside(paths: Paths, session: SessionRecord) -> bool:
 
     A ``.env`` may come with a folder from a stranger, who may revoke the key that is in it.
     """
-    if session.key_source != DOTENV:
-        return False
+    # Read in any case, so that a session that somebody changed is set aside and not overwritten.
     own = _own_session(paths)
-    return own is None or own.key_fingerprint != session.key_fingerprint
+    is_own = own is not None and own.key_fingerprint == session.key_fingerprint
+    return session.key_source == DOTENV and not is_own
 
 
 def _own_session(paths: Paths) -> SessionRecord | None:

@@ -37,7 +37,7 @@ class Job(Generic[T]):
 
     Args:
         run: The job.
-        discard: Receives the result of a job that was abandoned.
+        discard: Receives the result of a job that was abandoned, in its thread.
         when_ended: Called in its thread.
     """
 
@@ -69,12 +69,11 @@ class Job(Generic[T]):
         # Popped, so that no frame of the traceback refers to the error and keeps it alive.
         raise self._errors.pop()
 
-    def abandon(self) -> None:
-        """Discard the result, now or when there is one."""
+    def abandon(self) -> bool:
+        """Have the result discarded when there is one; return False if there is one already."""
         with self._deciding:
-            self._abandoned = True
-            if self._results:
-                self._discard(self._results.pop())
+            self._abandoned = not self._results
+            return self._abandoned
 
     def _run(self) -> None:
         try:
@@ -83,10 +82,10 @@ class Job(Generic[T]):
             self._errors.append(error)
         else:
             with self._deciding:
-                if self._abandoned:
-                    self._discard(result)
-                else:
+                if not self._abandoned:
                     self._results.append(result)
+            if self._abandoned:
+                self._discard(result)
         self._when_ended()
 
 
@@ -126,9 +125,10 @@ def run_with_timeout(
             seconds -= notice_after
             if not ended.wait(notice_after):
                 print_notice(notice)
-        if not ended.wait(seconds):
-            raise TimeLimitError
+        ended.wait(seconds)
     except BaseException:
         running.abandon()
         raise
+    if not ended.is_set() and running.abandon():
+        raise TimeLimitError
     return running.result()

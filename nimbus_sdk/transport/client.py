@@ -166,8 +166,14 @@ def _describe(method: Callable[..., object], flow: Callable[..., object]) -> Non
         result = arguments[-1]
     method.__name__ = method.__qualname__ = flow.__name__
     method.__doc__, method.__module__ = flow.__doc__, flow.__module__
+    # A function that several clients have as a method calls its first argument ``flows``.
+    parameters = [
+        each.replace(name="self", annotation=each.empty) if each.name == "flows" else each
+        for each in signature.parameters.values()
+    ]
     method.__annotations__ = {**flow.__annotations__, "return": result}
-    method.__signature__ = signature.replace(return_annotation=result)  # type: ignore[attr-defined]
+    method.__annotations__.pop("flows", None)
+    method.__signature__ = inspect.Signature(parameters, return_annotation=result)  # type: ignore[attr-defined]
     # typing.get_type_hints looks up the names of the annotations in the module of this one.
     method.__wrapped__ = flow  # type: ignore[attr-defined]
 

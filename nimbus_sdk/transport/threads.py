@@ -78,7 +78,8 @@ async def run_detached(job: Callable[[], T], discard: Callable[[T], object]) -> 
     try:
         await ended.wait()
     except BaseException:
-        running.abandon()
+        if not running.abandon():
+            discard(running.result())
         raise
     return running.result()
 

@@ -43,6 +43,18 @@ def test_a_session_that_cannot_be_stored_leaves_no_key_behind(sdk, key, full_dis
 
 
 @pytest.mark.parametrize("call", ["authenticate", "install_core"])
+def test_an_edited_session_is_set_aside_before_it_is_replaced(sdk, key, paths, call):
+    """What somebody changed stays under another name, and the confirmed session is in its place."""
+    sdk.authenticate(key)
+    session = Path(paths.session)
+    edited = session.read_text().replace("research", "enterprise")
+    session.write_text(edited)
+    assert getattr(sdk, call)(key).license_type == "research"
+    assert [aside.read_text() for aside in session.parent.glob("session.json.damaged-*")] == [edited]
+    assert sdk.current_session().license_type == "research"
+
+
+@pytest.mark.parametrize("call", ["authenticate", "install_core"])
 def test_the_key_that_was_stored_before_is_restored(sdk, key, sandbox, full_disk, call):
     """A new account that could not be stored does not cost the old one."""
     getattr(sdk, call)(key)

@@ -30,7 +30,7 @@ def shape(function: object) -> str:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_two_clients_of_a_service_are_twins(service):
-    """The same names, arguments and documentation; all but the local ones run the same flow."""
+    """The same names, arguments after ``self`` and documentation; all but local ones run the same flow."""
     plain, awaitable = members(getattr(services, service)), members(getattr(services, f"Async{service}"))
     assert {BY_KIND.get(name, name) for name in plain} == set(awaitable)
     for name, function in plain.items():
@@ -39,6 +39,7 @@ def test_the_two_clients_of_a_service_are_twins(service):
             assert isinstance(twin, property)
             continue
         assert shape(function) == shape(twin), name
+        assert shape(function).startswith("(self"), name
         if name not in NOT_FLOWS:
             assert function.__wrapped__ is twin.__wrapped__, name
             assert function.__doc__ == twin.__doc__, name

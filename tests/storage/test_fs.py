@@ -196,7 +196,6 @@ def test_the_last_content_is_read_back_byte_by_byte(tmp_path_factory, contents):
 WRITER = """
 import sys
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.errors import CoreInstallError
 from nimbus_sdk.storage import fs
 print("ready", flush=True)
 while True:
@@ -411,7 +410,6 @@ def test_an_error_inside_releases_the_lock(path):
 HOLDER = """
 import sys, time
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.errors import CoreInstallError
 from nimbus_sdk.storage import fs
 lock = Lock(sys.argv[1])
 print(lock.try_acquire(), flush=True)

@@ -596,14 +596,14 @@ def test_drivers_close_the_transport_they_were_given():
 
 
 def test_a_flow_without_requests_loads_no_network_library(fresh):
-    """Flows without requests do not import httpcore."""
+    """Flows without requests import neither httpcore nor tenacity."""
     fresh(
         "import sys\n"
         "from nimbus_sdk.config.settings import Settings\n"
         "from nimbus_sdk.transport.driver import run\n"
         "from nimbus_sdk.transport.flow import run_blocking\n"
         "assert run(Settings(), run_blocking(lambda: 5)) == 5\n"
-        "assert not {'httpcore', 'anyio', 'pydantic'} & set(sys.modules)\n"
+        "assert not {'httpcore', 'tenacity', 'anyio', 'pydantic'} & set(sys.modules)\n"
     )
 
 
