@@ -69,7 +69,9 @@ def test_well_separated_trials_are_labelled_as_by_scikit_learn(
     assert model.predict_proba(new).max(axis=1).min() > 0.8
 
 
-@KINDS
+@pytest.mark.parametrize(
+    "kind", [NimbusLDA, NimbusQDA, pytest.param(NimbusProbit, marks=pytest.mark.qualification)]
+)
 def test_layout_and_type_do_not_change_posteriors(kind: type[NimbusLDA], vectors: np.ndarray) -> None:
     """Fortran order, strides, read-only, float32, long double, other byte order, lists: one result."""
     expected = kind().fit(vectors, LABELS).predict_proba(vectors)

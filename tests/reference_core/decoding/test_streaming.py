@@ -124,12 +124,12 @@ def test_thresholds_belong_to_methods(session, data: BCIData) -> None:
         ("weighted_vote", 0.7, 0.55, 0.8),
     ):
         rejected = []
-        for trial, label in enumerate(data.labels):
+        for trial, label in enumerate(data.labels[:100]):
             stream(session, data.features[:, :, trial])
             decision = finalize_trial(session, method=method)
             if should_reject_trial(decision.confidence, threshold):
                 rejected.append(decision.prediction == label)
-        assert 0.5 * most < len(rejected) / data.n_trials < most
+        assert 0.5 * most < len(rejected) / 100 < most
         assert 0.6 * right_at_most < np.mean(rejected) < right_at_most
 
 

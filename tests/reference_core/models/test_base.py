@@ -15,6 +15,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 KINDS = pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA, NimbusProbit])
+# Many trainings, which take NimbusProbit long.
+FAST_KINDS = pytest.mark.parametrize(
+    "kind", [NimbusLDA, NimbusQDA, pytest.param(NimbusProbit, marks=pytest.mark.qualification)]
+)
 
 
 def trials(n_trials: int = 90) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +28,7 @@ def trials(n_trials: int = 90) -> tuple[np.ndarray, np.ndarray]:
     return random.normal(size=(n_trials, 4)) + 2.0 * np.eye(3, 4)[y], y
 
 
-@KINDS
+@FAST_KINDS
 @pytest.mark.filterwarnings("ignore:.*does not inherit from `sklearn.base.BaseEstimator`:UserWarning")
 @pytest.mark.filterwarnings("ignore:After .* iterations the posterior still moves:UserWarning")
 def test_every_check_that_scikit_learn_has_passes(kind: type[NimbusLDA]) -> None:
@@ -42,7 +46,7 @@ def test_every_check_that_scikit_learn_has_passes(kind: type[NimbusLDA]) -> None
     assert len(results) > 50
 
 
-@KINDS
+@FAST_KINDS
 def test_models_work_in_pipelines_and_searches(kind: type[NimbusLDA]) -> None:
     """Cross-validation, a pipeline with a scaler and a search over a hyper-parameter."""
     x, y = trials()

