@@ -94,7 +94,11 @@ def fields_html(
     title: str, rows: Iterable[tuple[str, object]], all_fields: Iterable[tuple[str, object]] = ()
 ) -> str:
     """Like ``format_fields``, as HTML, every value escaped; ``all_fields`` are folded below."""
-    return _caption(title, _fields_html(rows)) + _details(_fields_html(all_fields))
+    shown, folded = (
+        "".join(f"<tr>{_cell(name, 'th')}{_cell(value)}</tr>" for name, value in each)
+        for each in (rows, all_fields)
+    )
+    return _table_html(title, shown, folded)
 
 
 def table_html(
@@ -106,24 +110,21 @@ def table_html(
 ) -> str:
     """Like ``format_table``, as HTML, every value escaped; ``all_rows`` are folded below."""
     shown, folded = _rows_html(headers, rows), _rows_html(all_headers, all_rows)
-    return _caption(title, shown) + _details(folded if all_headers else "")
-
-
-def _fields_html(rows: Iterable[tuple[str, object]]) -> str:
-    return "".join(f"<tr>{_heading(name)}{_cell(value)}</tr>" for name, value in rows)
+    return _table_html(title, shown, folded if all_headers else "")
 
 
 def _rows_html(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f"<tr>{''.join(map(_heading, headers))}</tr>{lines}"
+    names = "".join(_cell(name, "th") for name in headers)
+    return f"<tr>{names}</tr>" + "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
 
 
-def _caption(title: str, lines: str) -> str:
-    return f"<table><caption style='text-align:left'>{escape(title)}</caption>{lines}</table>"
+def _table_html(title: str, shown: str, folded: str) -> str:
+    details = f"<details><summary>All fields</summary><table>{folded}</table></details>" if folded else ""
+    return f"<table><caption style='text-align:left'>{escape(title)}</caption>{shown}</table>{details}"
 
 
-def _details(lines: str) -> str:
-    return f"<details><summary>All fields</summary><table>{lines}</table></details>" if lines else ""
+def _cell(value: object, tag: str = "td") -> str:
+    return f"<{tag} style='text-align:left'>{escape(format_value(value))}</{tag}>"
 
 
 def format_value(value: object) -> str:
@@ -173,14 +174,6 @@ def _lines(
             for part, width, number in zip(parts, widths, numbers, strict=True)
         )
         yield _GAP.join(map(style, (*aligned, last.rstrip()))).rstrip()
-
-
-def _heading(name: str) -> str:
-    return f"<th style='text-align:left'>{escape(name)}</th>"
-
-
-def _cell(value: object) -> str:
-    return f"<td style='text-align:left'>{escape(format_value(value))}</td>"
 
 
 def fold(text: str, width: int, indent: str = "") -> list[str]:

@@ -18,14 +18,6 @@ if TYPE_CHECKING:
 
 _PARADIGMS = ("motor_imagery", "p300", "ssvep")
 _TYPES = ("NimbusLDA", "NimbusQDA", "NimbusProbit")
-Name = Annotated[str | None, argument("NAME", "Show this model with all its fields.", local_models)]
-Paradigm = Annotated[
-    str | None, option("--paradigm NAME", "Only models of this paradigm, such as motor_imagery.", _PARADIGMS)
-]
-Kind = Annotated[
-    str | None,
-    option("--type TYPE", "Only models of this type: NimbusLDA, NimbusQDA or NimbusProbit.", _TYPES),
-]
 _COLUMNS = {
     "name": "name",
     "type": "type",
@@ -37,9 +29,17 @@ _COLUMNS = {
 
 
 def models(
-    name: Name = None,
-    paradigm: Paradigm = None,
-    model_type: Kind = None,
+    name: Annotated[
+        str | None, argument("NAME", "Show this model with all its fields.", local_models)
+    ] = None,
+    paradigm: Annotated[
+        str | None,
+        option("--paradigm NAME", "Only models of this paradigm, such as motor_imagery.", _PARADIGMS),
+    ] = None,
+    model_type: Annotated[
+        str | None,
+        option("--type TYPE", "Only models of this type: NimbusLDA, NimbusQDA or NimbusProbit.", _TYPES),
+    ] = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
