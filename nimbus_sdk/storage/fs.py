@@ -238,11 +238,7 @@ def quarantine(path: str) -> str:
 
 def set_aside(path: str) -> list[str]:
     """Return what was set aside of a file because it was damaged; see ``quarantine``."""
-    folder, name = os.path.split(path)
-    start = f"{name}.damaged-"
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return [os.path.join(folder, entry) for entry in os.listdir(folder) if entry.startswith(start)]
-    return []
+    return [beside for beside in _beside(path) if beside.startswith(f"{path}.damaged-")]
 
 
 def file_version(path: str) -> FileVersion | None:
@@ -256,14 +252,15 @@ def file_version(path: str) -> FileVersion | None:
 
 def leftovers(path: str, older_than: float = 0.0) -> list[str]:
     """Return the temporary files of writers beside a file, of killed ones if they are some seconds old."""
+    return [beside for beside in _beside(path) if beside.endswith(".tmp") and _age(beside) >= older_than]
+
+
+def _beside(path: str) -> list[str]:
+    """Return the files whose names are that of a file with something behind it."""
     folder, name = os.path.split(path)
-    found = []
     with suppress(FileNotFoundError, NotADirectoryError):
-        for entry in os.listdir(folder):
-            beside = os.path.join(folder, entry)
-            if entry.startswith(f"{name}.") and entry.endswith(".tmp") and _age(beside) >= older_than:
-                found.append(beside)
-    return found
+        return [os.path.join(folder, entry) for entry in os.listdir(folder) if entry.startswith(f"{name}.")]
+    return []
 
 
 def rename(source: str, target: str) -> None:
