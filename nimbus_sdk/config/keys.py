@@ -158,7 +158,7 @@ def note_secret(secret: str) -> None:
 
 
 def find_seen(text: str) -> list[tuple[int, int]]:
-    """Return start and end of every key in a text that this process has seen, whoever's it is."""
+    """Return where keys that this process has seen are in a text, those of all services: start and end."""
     lower, found = text.lower(), []
     if len(lower) != len(text):
         # Some capitals become two letters; keys are ASCII.

@@ -74,9 +74,12 @@ def _system_context() -> ssl.SSLContext:
     if _has_hashed_names(paths.openssl_capath):
         context.load_verify_locations(capath=paths.openssl_capath)
     elif not os.path.isfile(paths.openssl_cafile):
-        import certifi
+        file = next(filter(os.path.isfile, _KNOWN_FILES), None)
+        if file is None:
+            import certifi
 
-        context.load_verify_locations(cafile=next(filter(os.path.isfile, _KNOWN_FILES), certifi.where()))
+            file = certifi.where()
+        context.load_verify_locations(cafile=file)
     if os.path.isfile(paths.openssl_cafile):
         context.load_verify_locations(cafile=paths.openssl_cafile)
     return context

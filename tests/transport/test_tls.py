@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 
+import certifi
 import pytest
 import trustme
 
@@ -284,6 +285,19 @@ def test_where_the_system_keeps_its_roots_elsewhere_truststore_asks_it(monkeypat
     context = tls_context({"SSL_CERT_FILE": str(root), "CURL_CA_BUNDLE": str(root)})
     assert isinstance(context, truststore.SSLContext)
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+def test_a_system_with_roots_of_its_own_needs_no_certifi(monkeypatch, root, tmp_path):
+    """A bundled program may have left its file out; where the system has one, nobody misses it."""
+    nowhere = ssl.get_default_verify_paths()._replace(openssl_cafile="/absent", openssl_capath=str(tmp_path))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    monkeypatch.setattr(tls, "_KNOWN_FILES", (str(root),))
+    monkeypatch.delattr(certifi, "where")
+    tls._context.cache_clear()
+    try:
+        assert tls_context({}).cert_store_stats()["x509_ca"] == 1
+    finally:
+        tls._context.cache_clear()
 
 
 @pytest.mark.parametrize("named", [False, True])
