@@ -302,7 +302,7 @@ def test_a_fresh_process_has_its_session_without_network_keyring_or_their_librar
         "import sys\n"
         "import nimbus_sdk\n"
         "assert nimbus_sdk.current_session().license_type == 'research'\n"
-        "heavy = {'httpcore', 'pydantic', 'keyring', 'platformdirs', 'filelock', 'rich'}\n"
+        "heavy = {'httpcore', 'pydantic', 'keyring', 'tenacity', 'platformdirs', 'filelock', 'rich'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n",
         NIMBUS_SDK_OFFLINE="1",
     )

@@ -108,7 +108,9 @@ def test_a_name_that_this_version_does_not_offer_is_reported(core_folder):
 def test_a_fresh_process_loads_no_network_library(core_folder):
     """Loading costs only what it needs: no library for network, keyring or display, nor packaging."""
     core = installed(core_folder)
-    unwanted = "httpcore pydantic keyring filelock rich typer packaging installer platformdirs dotenv numpy"
+    unwanted = (
+        "httpcore pydantic keyring tenacity filelock rich typer packaging installer platformdirs dotenv numpy"
+    )
     code = LOAD + f"print(json.dumps(sorted(set(sys.modules) & set({unwanted.split()!r}))))"
     assert loaded_by_a_script(core_folder, code) == []
     assert loaded_by_a_script(core_folder)[1].startswith(core.library)
