@@ -4,7 +4,6 @@ import threading
 
 import pytest
 
-from nimbus_sdk.display import waiting
 from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
 
 
@@ -69,7 +68,7 @@ def test_a_result_that_comes_with_the_time_limit_counts(monkeypatch):
             super().wait()
             return False
 
-    monkeypatch.setattr(waiting.threading, "Event", TooLate)
+    monkeypatch.setattr(threading, "Event", TooLate)
     discarded = []
     assert run_with_timeout(lambda: 5, 1.0, discard=discarded.append) == 5
     assert discarded == []
