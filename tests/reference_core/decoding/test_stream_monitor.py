@@ -173,6 +173,81 @@ def test_levels_that_are_too_small_are_noticed_over_several_trials() -> None:
         assert bool(result.problems) == has_problems
 
 
+N_WINDOWS, N_ELECTRODES = 6, 8
+
+
+def record_windows(seed: int, n_trials: int, *, person: int) -> tuple[np.ndarray, np.ndarray]:
+    """Evoked potentials and background in windows, shape (n_trials, n_electrodes, n_windows), and labels."""
+    anatomy, random = np.random.default_rng(person), np.random.default_rng(seed)
+    n_sources, labels = N_ELECTRODES + 4, random.permutation(np.arange(n_trials) % 2)
+    apart = np.arange(N_ELECTRODES)[:, None] - np.linspace(-1.0, N_ELECTRODES, n_sources)
+    mixing = np.exp(-0.5 * (apart / 1.5) ** 2) + 0.1 * anatomy.normal(size=apart.shape)
+    in_time = np.linalg.cholesky(0.6 ** np.abs(np.subtract.outer(range(N_WINDOWS), range(N_WINDOWS))))
+    sources = random.normal(size=(n_trials, n_sources, N_WINDOWS)) @ in_time.T
+    sources[:, 6, 2:5] += labels[:, None] * (1.0 + 0.3 * random.normal(size=(n_trials, 1)))
+    return mixing @ sources + 0.4 * random.normal(size=(n_trials, N_ELECTRODES, N_WINDOWS)), labels
+
+
+def stream_windows(model: NimbusLDA, windows: np.ndarray) -> list[tuple[str, ...]]:
+    """The problems after each trial, each trial one chunk of one sample."""
+    session = init_streaming(model, model.card.metadata)
+    problems = []
+    for trial in windows:
+        process_chunk(session, trial.ravel())
+        problems.append(finalize_trial(session).problems)
+    return problems
+
+
+def train_on_windows(person: int, n_trials: int = 200) -> NimbusLDA:
+    """A model of one person's windows, which does not know their names."""
+    windows, labels = record_windows(person, n_trials, person=person)
+    about = BCIMetadata(1.0, "p300", "erp", N_ELECTRODES * N_WINDOWS, 2, temporal_aggregation="none")
+    return train_model(NimbusLDA, BCIData(windows.reshape(n_trials, 1, -1).T, about, labels))
+
+
+@pytest.mark.parametrize("n_people", [2, pytest.param(20, marks=pytest.mark.qualification)])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda windows: windows - windows.mean(axis=1, keepdims=True), "add up to zero"),
+        (lambda windows: windows[:, ::-1], "fit the training better in reverse order"),
+        (lambda windows: windows[:, ::-1, ::-1], "fit the training better in reverse order"),
+    ],
+    ids=["average reference", "reversed channels", "reversed features"],
+)
+def test_another_reference_or_order_shows_within_forty_trials(
+    change: Change, words: str, n_people: int
+) -> None:
+    """Also where no names of channels are known, and each trial alone looks as usual."""
+    noticed = []
+    for person in range(n_people):
+        windows, _ = record_windows(1_000 + person, 40, person=person)
+        noticed.append(words in "".join(stream_windows(train_on_windows(person), change(windows))[-1]))
+    assert np.mean(noticed) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("n_people", "n_trials"), [(1, 60), pytest.param(60, 100, marks=pytest.mark.qualification)]
+)
+@pytest.mark.parametrize("n_known", [80, 200])
+def test_streams_of_right_order_raise_no_alarm(n_people: int, n_trials: int, n_known: int) -> None:
+    """None of sixty has problems, although the models know little."""
+    alarms = []
+    for person in range(n_people):
+        windows, _ = record_windows(2_000 + person, n_trials, person=person)
+        alarms.append(any(stream_windows(train_on_windows(person, n_known), windows)))
+    assert not any(alarms)
+
+
+def test_training_with_an_average_reference_expects_it() -> None:
+    """Features that always add up to zero are no sign where those of the training did, too."""
+    windows, labels = record_windows(3, 120, person=3)
+    windows -= windows.mean(axis=1, keepdims=True)
+    about = BCIMetadata(1.0, "p300", "erp", N_ELECTRODES * N_WINDOWS, 2, temporal_aggregation="none")
+    model = train_model(NimbusLDA, BCIData(windows[:80].reshape(80, 1, -1).T, about, labels[:80]))
+    assert not any(stream_windows(model, windows[80:]))
+
+
 def test_few_trials_and_short_chunks_are_no_sign() -> None:
     """One unusual trial, chunks of few samples and silence say nothing about a stream."""
     monitor = StreamMonitor()

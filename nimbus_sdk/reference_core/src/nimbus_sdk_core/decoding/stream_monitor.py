@@ -7,7 +7,9 @@ from collections import deque
 
 import numpy as np
 
-from .._types import FeatureArray
+from .._types import FeatureArray, FloatArray
+from ..models.protocol import Decoder
+from .feature_layout import LayoutMonitor
 
 # Trials looked back upon, the fewest of them, and how far from 0 their mean outlier score has to be, as such
 # and in standard errors, to be a sign. Scores of trials that the model describes have mean 0, deviation 1.
@@ -34,13 +36,14 @@ _COMPARE = "compare unit, gain, reference, order of the channels and filters."
 class StreamMonitor:
     """Compares a stream with the training of its model; what it finds is in `problems`."""
 
-    __slots__ = ("_rejected", "_scores", "_starts", "_still")
+    __slots__ = ("_layout", "_rejected", "_scores", "_starts", "_still")
 
     def __init__(self) -> None:
         self._rejected: deque[bool] = deque(maxlen=_RECENT_CHUNKS)
         self._still: deque[bool] = deque(maxlen=_RECENT_CHUNKS)
         self._scores: deque[float] = deque(maxlen=_TRIALS)
         self._starts: deque[float] = deque(maxlen=_CHUNKS)
+        self._layout = LayoutMonitor()
 
     def add_chunk(self, is_rejected: bool, *, is_still: bool) -> None:
         """Count a chunk, and whether one of its signals did not vary."""
@@ -64,6 +67,10 @@ class StreamMonitor:
         """Look at the outlier score of a trial."""
         self._scores.append(outlier_score)
 
+    def add_vector(self, decoder: Decoder, vector: FloatArray) -> None:
+        """Look at the order and the reference of a trial's features, shape (n_features,)."""
+        self._layout.add(decoder, vector)
+
     def problems(self) -> tuple[str, ...]:
         """What is unlike the training, and what to do about it, one text each."""
         found = list(self.rejections())
@@ -81,7 +88,8 @@ class StreamMonitor:
                 f"Chunks begin with {start:.2g} times their mean power, as if a filter restarted in each: "
                 "filter the stream as a whole, and pass the state of the filter on from chunk to chunk."
             )
-        return tuple(found)
+        # Where trials are unusual in any case, another order says nothing.
+        return tuple(found) or self._layout.problems()
 
     def rejections(self) -> tuple[str, ...]:
         """That most chunks are rejected, and what to do about it: one text or none."""

@@ -294,6 +294,7 @@ def finalize_trial(
     outlier_score = standardize_distance(decoder.score_trials(joined[None]), len(joined))
     is_rest = outlier_score > OUTLIER_SCORE or session.evidence.is_indistinct(session.model.priors_)
     session.monitor.add_trial(outlier_score)
+    session.monitor.add_vector(decoder, joined)
     fell_back = method == "unanimous" and not is_unanimous(votes.choices)
     model, class_priors = session.model, session.model.priors_
     _adapt(session, joined, truth)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._types import FloatArray, IndexArray
-from .student_t import Predictive, log_joint, squared_distances
+from .student_t import Predictive, log_joint, log_mixture, squared_distances
 from .sufficient_statistics import Moments
 
 _GAINS = 2.0 ** (np.arange(-12, 13) / 4.0)
@@ -94,11 +94,12 @@ def find_gain(predictive: Predictive, vectors: FloatArray, *, probability: float
         vectors: The last trials, oldest first, shape (n_trials × n_features).
         probability: That of a change, before the trials are seen.
     """
-    with_each = np.logaddexp.reduce(_log_joint(predictive, vectors / _GAINS[:, None, None]))
-    without = np.logaddexp.reduce(_log_joint(predictive, vectors))
-    ratios = with_each - vectors.shape[1] * _LOG_GAINS - without
-    no_shift = np.zeros((len(_GAINS), vectors.shape[1]))
-    lengths = (length for length in _LENGTHS if length <= len(vectors))
+    n_trials, n_features = vectors.shape
+    scaled = (vectors / _GAINS[:, None, None]).reshape(-1, n_features)
+    with_each = log_mixture(predictive, scaled).reshape(-1, n_trials) - n_features * _LOG_GAINS
+    ratios = with_each - log_mixture(predictive, vectors)
+    no_shift = np.zeros((len(_GAINS), n_features))
+    lengths = (length for length in _LENGTHS if length <= n_trials)
     return _choose(((ratios[:, -length:], no_shift) for length in lengths), _penalty(probability))
 
 
@@ -137,23 +138,18 @@ def _penalty(probability: float) -> float:
     return math.log(2 * len(_GAINS) / probability)
 
 
-def _log_joint(predictive: Predictive, vectors: FloatArray, widening: float = 1.0) -> FloatArray:
-    """Log joint density of class and vector; shape (n_classes, …) for vectors of shape (…, n_features).
-
-    Args:
-        predictive: The prepared predictive.
-        vectors: Shape (…, n_features).
-        widening: Factor of the covariance.
-    """
-    n_features = vectors.shape[-1]
-    squared = squared_distances(predictive, vectors.reshape(-1, n_features))
-    joint = log_joint(predictive, squared / widening, n_features) - 0.5 * n_features * math.log(widening)
-    return np.asarray(joint.reshape(-1, *vectors.shape[:-1]))
-
-
 def _log_own_density(
     predictive: Predictive, vectors: FloatArray, index: IndexArray, widening: float = 1.0
 ) -> FloatArray:
-    """The same for the class of each vector; (n_gains × n_vectors) of (n_gains × n_vectors × n_features)."""
-    joint = _log_joint(predictive, vectors, widening)
-    return np.asarray(joint[index, :, np.arange(len(index))].T)
+    """Log joint density of vectors and their classes, shape (n_gains × n_vectors).
+
+    Args:
+        predictive: The prepared predictive.
+        vectors: Shape (n_gains × n_vectors × n_features).
+        index: The class of each, shape (n_vectors,).
+        widening: Factor of the covariance.
+    """
+    n_gains, n_vectors, n_features = vectors.shape
+    squared = squared_distances(predictive, vectors.reshape(-1, n_features))
+    joint = log_joint(predictive, squared / widening, n_features) - 0.5 * n_features * math.log(widening)
+    return np.asarray(joint.reshape(-1, n_gains, n_vectors)[index, :, np.arange(n_vectors)].T)

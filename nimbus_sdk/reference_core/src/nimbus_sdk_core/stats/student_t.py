@@ -170,6 +170,17 @@ def _normalize_vector(joint: list[float]) -> tuple[list[float], list[float]]:
     return [share / total for share in shares], [each - log_total for each in joint]
 
 
+def log_mixture(predictive: Predictive, vectors: FloatArray) -> FloatArray:
+    """Logarithm of the density of each vector, whatever its class, shape (n_vectors,).
+
+    Args:
+        predictive: The prepared predictive.
+        vectors: Shape (n_vectors × n_features).
+    """
+    joint = log_joint(predictive, squared_distances(predictive, vectors), vectors.shape[1])
+    return np.asarray(np.logaddexp.reduce(joint))
+
+
 def normalize_log_joint(joint: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Posterior probabilities and their logarithms from log p(class, vector), which is overwritten.
 
