@@ -31,14 +31,15 @@ from nimbus_sdk.sandbox.http.masking import mask_text
 from nimbus_sdk.sandbox.http.rate_limits import RateLimiter
 from nimbus_sdk.sandbox.http.requests import Handler, Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import ErrorFormat, HttpError, Response, iso, json_response
-from nimbus_sdk.sandbox.neuroai.key_fields import (
+from nimbus_sdk.sandbox.neuroai.keys import (
     LEAST_ROLE,
     KeyFields,
+    NeuroAiKey,
+    NeuroAiKeys,
     change_key_fields,
     is_allowed_from,
     parse_key_fields,
 )
-from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKey, NeuroAiKeys
 
 MAX_AGENT_NAME_LENGTH = 100
 DEFAULT_LIMIT = 20
