@@ -18,6 +18,8 @@ TESTS = EXAMPLES / "06_sandbox_in_your_tests.py"
 NOTEBOOK = EXAMPLES / "08_notebook.ipynb"
 DECODING = ("07_decode.py", "09_real_eeg.py")
 """They take long, whatever service they use."""
+INSTALLING = ("02_install.py", "03_offline_session.py", "05_async.py")
+"""They install the core, which another test sees them do without a key."""
 LONG = pytest.mark.qualification
 PROGRAMS = sorted(set(EXAMPLES.glob("0*.py")) - {TESTS})
 
@@ -35,7 +37,7 @@ def test_an_example_runs_as_it_is(example: Path, program: Program) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("example", programs(*DECODING, "03_offline_session.py"))
+@pytest.mark.parametrize("example", programs(*DECODING, *INSTALLING))
 def test_an_example_runs_with_a_key(example: Path, with_key: Sandbox, program: Program) -> None:
     """With a key in the environment an example uses the service of the settings."""
     done = program(example)

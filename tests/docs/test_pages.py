@@ -30,7 +30,14 @@ FOR_READING = (
     "julia",
 )
 LONG = pytest.mark.qualification
-LONG_PAGES = ("decode.md", "live-stream.md", "offline.md", "test-your-program.md", "whole-path.md")
+LONG_PAGES = (
+    "ci-and-containers.md",
+    "decode.md",
+    "live-stream.md",
+    "offline.md",
+    "test-your-program.md",
+    "whole-path.md",
+)
 """They install, train or start a pytest of their own."""
 FIRST_COMMANDS = [
     'pip install ".[sandbox]" && nimbus-sdk demo',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from email.parser import HeaderParser
 from hashlib import file_digest
@@ -70,7 +70,7 @@ class Releases:
         self._folder = folder
         self._clock = clock
         self._lock = threading.RLock()
-        self._by_tag: dict[str, Release] = {}
+        self._by_tag: Mapping[str, Release] = {}
         self._ids = itertools.count(1001)
 
     def publish(
@@ -114,9 +114,8 @@ class Releases:
             raise ConfigurationError(f"The sandbox cannot release such a core: {error}.") from error
         spec = WheelSpec(version, padding, broken, None, tuple(requires), requires_python)
         wheels = [self._cache.wheel(replace(spec, tag=tag)) for tag in tags or (None,)]
-        with self._lock:
-            self._publish_first_wheel()
-            return self._add(version, wheels, digest, sums)
+        self._published()
+        return self._add(version, wheels, digest, sums)
 
     def publish_wheel(self, wheel: Path, *, digest: bool = True, sums: bool = True) -> Release:
         """Release one wheel as it is, valid or not; the version is that of its file name.
@@ -129,32 +128,28 @@ class Releases:
         Raises:
             ConfigurationError: There is no such file, or its name has no version.
         """
-        with self._lock:
-            self._publish_first_wheel()
-            return self._add(_version_of(wheel), [wheel], digest, sums)
+        self._published()
+        return self._add(_version_of(wheel), [wheel], digest, sums)
 
     def latest(self) -> Release:
         """Return the release published last."""
-        with self._lock:
-            self._publish_first_wheel()
-            return next(reversed(self._by_tag.values()))
+        return list(self._published().values())[-1]
 
     def by_tag(self, tag: str) -> Release | None:
         """Return the release with this tag."""
-        with self._lock:
-            self._publish_first_wheel()
-            return self._by_tag.get(tag)
+        return self._published().get(tag)
 
     def asset(self, number: int) -> Asset | None:
         """Return the asset with this number."""
-        with self._lock:
-            assets = (asset for release in self._by_tag.values() for asset in release.assets)
-            return next((asset for asset in assets if asset.id == number), None)
+        assets = (asset for release in self._by_tag.values() for asset in release.assets)
+        return next((asset for asset in assets if asset.id == number), None)
 
-    def _publish_first_wheel(self) -> None:
-        if not self._by_tag:
-            wheel = self._first_wheel or self._cache.wheel(WheelSpec())
-            self._add(_version_of(wheel), [wheel], True, True)
+    def _published(self) -> Mapping[str, Release]:
+        with self._lock:
+            if not self._by_tag:
+                wheel = self._first_wheel or self._cache.wheel(WheelSpec())
+                self._add(_version_of(wheel), [wheel], True, True)
+            return self._by_tag
 
     def _add(self, version: str, wheels: Sequence[Path], digest: bool, sums: bool) -> Release:
         assets = [self._asset(wheel, digest) for wheel in wheels]
@@ -165,8 +160,10 @@ class Releases:
             file.write_text("".join(f"{asset.sha256}  {asset.name}\n" for asset in assets), encoding="ascii")
             assets.append(self._asset(file, digest))
         release = Release(number, version, self._clock(), _requirement_lines(wheels[0]), tuple(assets))
-        self._by_tag.pop(release.tag, None)
-        self._by_tag[release.tag] = release
+        with self._lock:
+            # A new mapping: whoever reads the old one is not disturbed.
+            others = {tag: other for tag, other in self._by_tag.items() if tag != release.tag}
+            self._by_tag = {**others, release.tag: release}
         return release
 
     def _asset(self, path: Path, has_digest: bool) -> Asset:
