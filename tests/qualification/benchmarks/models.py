@@ -203,8 +203,8 @@ def verdicts(predicted: list[Race], trained: list[Race], aggregated: list[Race])
             found.append(Verdict(promise, each.ratio("NimbusLDA"), 1.4, "times"))
     # The prior is chosen by the trials at each fit.
     for each, most in zip(trained, TO_FIT_WITHIN, strict=True):
-        promise = f"NimbusLDA's fit, {each.title} features"
-        found.append(Verdict(promise, each.figure("NimbusLDA"), most, "ms"))
+        for kind in ("NimbusLDA", "NimbusQDA"):
+            found.append(Verdict(f"{kind}'s fit, {each.title} features", each.figure(kind), most, "ms"))
         promise = f"NimbusLDA's fit by scikit-learn's, {each.title} features"
         found.append(Verdict(promise, each.ratio("NimbusLDA"), 1.0, "times"))
     for each in aggregated:

@@ -30,6 +30,9 @@ class Timing:
     end: float = math.nan
 
 
+_WITHOUT_STAMPS = Timing()
+
+
 class GapDetector:
     """Compares the time stamps of chunks with the sampling rate."""
 
@@ -54,7 +57,7 @@ class GapDetector:
             CoreDataError: Not one number, nor one for each sample; not finite; or not rising.
         """
         if timestamps is None:
-            return Timing()
+            return _WITHOUT_STAMPS
         stamps = _read_stamps(timestamps, n_samples)
         missing, n_repeated = np.diff(stamps) - self._period, 0
         if self._expected is not None:

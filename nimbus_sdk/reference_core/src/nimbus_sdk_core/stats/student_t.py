@@ -157,9 +157,12 @@ def _square_vector(predictive: Predictive, vector: FloatArray) -> list[float]:
     projected = predictive.whiteners @ (vector - predictive.centre)
     white = projected[:, :n_features]
     raw = projected[:, n_features:] + np.add.reduce(white * white, axis=1, keepdims=True)
-    numbers = _to_lists(raw.ravel(), predictive.places, predictive.widths)
+    places, widths = predictive.places.tolist(), predictive.widths.tolist()
     # In this order, so that NaN stays NaN.
-    return [max(each + place, 0.0) / width for each, place, width in zip(*numbers, strict=True)]
+    return [
+        max(each + place, 0.0) / width
+        for each, place, width in zip(raw.ravel().tolist(), places, widths, strict=True)
+    ]
 
 
 def _normalize_vector(joint: list[float]) -> tuple[list[float], list[float]]:
