@@ -13,17 +13,10 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
 import numpy.typing as npt
-import sklearn
-from pyriemann.classification import MDM
-from pyriemann.tangentspace import TangentSpace
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import LogisticRegression
-from sklearn.naive_bayes import GaussianNB
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from tests.qualification.benchmarks import page
 from tests.qualification.benchmarks.decoding_sets import ROOT, Floats, Labels, Split, TrialSet, trial_sets
@@ -40,6 +33,13 @@ MEASURES = ("accuracy", "balanced accuracy", "AUC", "log loss", "calibration err
 
 def build_contenders() -> dict[str, object]:
     """Untrained classifiers of vectors, by name."""
+    # Imported here: the default run imports this module in each of its processes, and calls it in one.
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return {
         OURS: NimbusLDA(),
         "NimbusQDA": NimbusQDA(),
@@ -52,6 +52,12 @@ def build_contenders() -> dict[str, object]:
 
 def build_riemannian() -> dict[str, object]:
     """Untrained classifiers of covariances, by name."""
+    from pyriemann.classification import MDM
+    from pyriemann.tangentspace import TangentSpace
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return {
         "MDM": MDM(),
         "tangent space": make_pipeline(TangentSpace(), StandardScaler(), LogisticRegression(max_iter=1_000)),
@@ -237,7 +243,7 @@ def write(outcomes: Sequence[Outcome]) -> None:
     others = [outcome for outcome in outcomes if not outcome.recorded]
     text = "\n\n".join(f"{outcome.name}:\n\n{table_of_measures(outcome)}" for outcome in others)
     page.put("Simulated sets", f"Means over the splits, with their standard deviation.\n\n{text}", PAGE)
-    made = f"scikit-learn {sklearn.__version__}, NumPy {np.__version__}; {page.machine()}"
+    made = f"scikit-learn {version('scikit-learn')}, NumPy {np.__version__}; {page.machine()}"
     command = "`python -m tests.qualification.benchmarks.decoding --write` measures this page"
     page.put("How it was measured", f"{command}. {made}", PAGE)
 
