@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -36,6 +37,15 @@ POSIX_ONLY = (
 )
 collect_ignore_glob = list(POSIX_ONLY) if os.name == "nt" else []
 _homes = count()
+
+# What is made while the tests are collected stays until the end: looking for garbage in it takes long.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, in what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
