@@ -53,9 +53,9 @@ class Endpoint:
         fault = self._faults.take(self._route.endpoint)
         if fault.delay and await _disconnects_within(fault.delay, receive):
             return
-        if fault.reset != "before_head":
-            response = await self._response(http_request, body, fault, request_id)
-        if fault.reset in ("before_head", "after_work"):
+        does_work = fault.reset != "before_head"
+        response = await self._response(http_request, body, fault, request_id) if does_work else None
+        if response is None or fault.reset == "after_work":
             connection.reset()
             await _wait_for_disconnect(receive)
             return
