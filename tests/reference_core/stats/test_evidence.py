@@ -184,3 +184,12 @@ def test_the_multivariate_gamma_function_is_right_to_rounding(n_features: int) -
     expected = multigammaln(dof / 2, n_features)
     found = log_multivariate_gamma(n_features, dof)
     np.testing.assert_allclose(found - found[0, 0], expected - expected[0, 0], rtol=1e-12, atol=1e-11)
+
+
+def test_a_flat_prior_of_the_means_is_the_limit_of_weak_ones(random: np.random.Generator) -> None:
+    """With mean_prior_precision=0 the evidence is a number and chooses the same covariance prior."""
+    y = np.arange(60) % 3
+    x = random.normal(size=(60, 8)) @ random.normal(size=(8, 8))
+    flat, weak = (NimbusLDA(mean_prior_precision=precision).fit(x, y) for precision in (0.0, 1e-3))
+    assert np.isfinite(shared_table(x, y, OFFSETS, np.array([0.0]))).all()
+    assert flat.dof_offset_ == weak.dof_offset_ > 0.0

@@ -33,14 +33,18 @@ _MOST_NUMBERS = 2_048
 
 
 class LayoutMonitor:
-    """Compares the order and the reference of the features of trials with those of the training."""
+    """Compares the order and the reference of the features of trials with those of the training.
 
-    __slots__ = ("_ratios", "_sign", "_sums")
+    Attributes:
+        relative_error: By how much the covariance that was learned is off, averaged over directions.
+    """
+
+    __slots__ = ("_ratios", "_sums", "relative_error")
 
     def __init__(self) -> None:
         self._ratios: deque[FloatArray] = deque(maxlen=_TRIALS)
         self._sums: deque[bool] = deque(maxlen=_TRIALS)
-        self._sign = _SIGN
+        self.relative_error = 0.0
 
     def add(self, decoder: Decoder, vector: FloatArray) -> None:
         """Look at the vector of a trial, shape (n_features,)."""
@@ -48,13 +52,14 @@ class LayoutMonitor:
             return
         densities = log_mixture(decoder.learned_.predictive, vector[_orders(len(vector))])
         self._ratios.append(np.clip(densities[1:] - densities[0], -_MOST_OF_ONE, _MOST_OF_ONE))
-        self._sign = _SIGN * (1.0 + _relative_error(decoder))
+        self.relative_error = _estimate_relative_error(decoder)
         self._sums.append(_adds_up_to_zero(decoder, vector))
 
     def problems(self) -> tuple[str, ...]:
         """What is unlike the training, and what to do about it, one text each."""
         found = []
-        if len(self._ratios) and np.add.reduce(np.array(self._ratios)).max(initial=0.0) > self._sign:
+        sign = _SIGN * (1.0 + self.relative_error)
+        if self._ratios and np.add.reduce(np.array(self._ratios)).max() > sign:
             found.append(
                 f"The last {len(self._ratios)} trials fit the training better in reverse order: compare the "
                 "order of the channels, or of the features, with that of the training."
@@ -79,8 +84,8 @@ def _orders(n_features: int) -> IndexArray:
     return np.array(orders[: max(2, _MOST_NUMBERS // n_features)])
 
 
-def _relative_error(model: GaussianClassifier) -> float:
-    """By how much the covariance that was learned is off, relative to itself, averaged over directions."""
+def _estimate_relative_error(model: GaussianClassifier) -> float:
+    """The mean squared deviation of a whitened covariance from identity: that of an inverse-Wishart."""
     posterior = model.learned_.posterior
     n_features = posterior.means.shape[1]
     return float((n_features + 1.0) / max(float(np.minimum.reduce(posterior.dof)) - n_features - 1.0, 1.0))

@@ -18,6 +18,9 @@ _FEWEST_TRIALS = 4
 _MEAN_SCORE = 0.75
 _STANDARD_ERRORS = 5.0
 
+# By how much the mean may differ besides, for each part by which the covariance that was learned is off.
+_MEAN_SCORE_OF_ERROR = 0.75
+
 # Chunks looked back upon, the fewest of them, and the part of them that is rejected.
 _RECENT_CHUNKS = 40
 _FEWEST_RECENT = 8
@@ -75,7 +78,8 @@ class StreamMonitor:
         """What is unlike the training, and what to do about it, one text each."""
         found = list(self.rejections())
         mean, errors = _mean_and_errors(self._scores, 0.0, least_deviation=1.0)
-        is_sign = len(self._scores) >= _FEWEST_TRIALS and errors > _STANDARD_ERRORS
+        beyond = 1.0 - _MEAN_SCORE_OF_ERROR * self._layout.relative_error / max(abs(mean), _MEAN_SCORE)
+        is_sign = len(self._scores) >= _FEWEST_TRIALS and beyond * errors > _STANDARD_ERRORS
         if is_sign and abs(mean) > _MEAN_SCORE:
             found.append(
                 f"The last {len(self._scores)} trials are unlike those of the training (their outlier scores "

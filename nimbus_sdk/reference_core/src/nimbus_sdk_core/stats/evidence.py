@@ -39,6 +39,9 @@ _OFFSETS = 2.0 ** (np.arange(81) / 4.0) - 1.0
 _PRECISIONS = 2.0 ** (np.arange(-20, 41) / 2.0)
 _FIRST_STEP = 9
 
+# A precision of the means that is as good as none.
+_WEAKEST = 1e-9
+
 # Rounding alone leaves eigenvalues of linearly dependent features below this share of the largest.
 _SINGULAR = 1e-10
 # Doubles in one array of intermediate results, small enough for the cache.
@@ -112,7 +115,7 @@ class SharedEvidence:
         moments: The sufficient statistics of the trials.
         variances: The diagonal of the prior scale, shape (n_features,).
         offsets: δ, from 0 up, shape (n_offsets,).
-        precisions: κ, above 0, shape (n_precisions,).
+        precisions: κ, from 0 up, shape (n_precisions,).
 
     Attributes:
         axes: The coordinates in which the prior scale is the identity and the scatter within the classes is
@@ -137,7 +140,9 @@ class SharedEvidence:
         self._of_covariance = log_covariance_evidence(eigenvalues[None], dof, offsets[:, None])
         self._factors = -0.5 * (n_features + offsets + dof)
         self._means = (means - np.add.reduce(means) / len(means)) @ self.axes
-        self._weights = precisions[:, None] * counts / (precisions[:, None] + counts)
+        # A flat prior of the means is the limit of weak ones: only its own constant is infinite.
+        weak = np.maximum(precisions, _WEAKEST)[:, None]
+        self._weights = weak * counts / (weak + counts)
         logs = np.add.reduce(np.log(self._weights), axis=1)
         self._of_means = 0.5 * n_features * (logs - np.log(np.add.reduce(self._weights, axis=1)))
 
