@@ -167,7 +167,7 @@ def _change_mode(path: str, mode: int) -> tuple[os.stat_result, str]:
 
 
 def create(path: str, mode: int = PRIVATE_FILE) -> int:
-    """Make a file that does not exist yet, even as a link; return its descriptor, for reading and writing."""
+    """Make a file, unless a file or link has its name; return its descriptor, for reading and writing."""
     return os.open(path, os.O_RDWR | _NEW_FILE, mode)
 
 

@@ -149,7 +149,7 @@ def prepare_store(paths: Paths, store: Store) -> Store:
 
 
 def finish_removals(paths: Paths) -> None:
-    """Do so for every profile and service of this home; called when the keyring has just answered."""
+    """Remove what was still to be removed for any profile or service of this home, as the keyring answers."""
     for owner in _owners(paths):
         try:
             _finish_removal(owner, KeyringStore(owner))

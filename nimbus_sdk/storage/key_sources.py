@@ -145,7 +145,7 @@ def _pipe_at(path: str) -> tuple[str, int, int] | None:
 
 
 def _read_pipe(path: str, seconds: float) -> bytes:
-    """Return everything that comes through a pipe until its writer closes it, which may take so long."""
+    """Return everything that comes through a pipe until its writer closes it; wait that many seconds."""
     import select
 
     deadline, content = time.monotonic() + seconds, b""
