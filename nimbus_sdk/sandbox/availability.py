@@ -14,12 +14,7 @@ class SandboxUnavailableError(MissingLibraryError):
 
 
 def unavailable_error(error: ModuleNotFoundError) -> SandboxUnavailableError:
-    """Return the error to raise instead of a bare ``ModuleNotFoundError``.
-
-    Examples:
-        >>> unavailable_error(ModuleNotFoundError("no", name="uvicorn")).message
-        'The sandbox needs uvicorn, which is not installed.'
-    """
+    """Return the error to raise instead of a bare ``ModuleNotFoundError``."""
     return SandboxUnavailableError(
         f"The sandbox needs {error.name}, which is not installed.", hint=install_hint(PACKAGES)
     )

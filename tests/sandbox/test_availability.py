@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from nimbus_sdk.sandbox.availability import unavailable_error
+
 WITHOUT_EXTRA = """
 import sys
 class Missing:
@@ -32,3 +34,9 @@ def test_without_the_extra_the_error_names_the_command(tmp_path):
     )
     assert done.stdout.startswith("SandboxUnavailableError The sandbox needs starlette")
     assert '"starlette" "uvicorn" "hatchling" "numpy"' in done.stdout
+
+
+def test_the_error_names_the_package():
+    """Whatever package is missing."""
+    error = unavailable_error(ModuleNotFoundError("no", name="uvicorn"))
+    assert error.message == "The sandbox needs uvicorn, which is not installed."

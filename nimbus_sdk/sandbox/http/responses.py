@@ -131,13 +131,9 @@ class ErrorDetails(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ErrorFormat:
-    """How one service writes its errors.
+    """How one service writes its errors: status and wording by code, and the JSON body.
 
-    Attributes:
-        codes: Status and wording by code.
-        default_code: The code of a status that has none.
-        body: Returns the JSON body.
-        by_status: The code of a bare status, where that is not the first code of that status.
+    ``by_status`` has the code of a bare status, where that is not the first one of that status.
     """
 
     codes: Mapping[str, tuple[int, str]]
@@ -159,12 +155,7 @@ class ErrorFormat:
 
 
 def iso(timestamp: float) -> str:
-    """Return Unix seconds, as all times are inside the sandbox, as ISO 8601 with a ``Z``.
-
-    Examples:
-        >>> iso(1_761_955_200)
-        '2025-11-01T00:00:00Z'
-    """
+    """Return Unix seconds, as all times are inside the sandbox, as ISO 8601 with a ``Z``."""
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -274,12 +274,7 @@ def _bearer_token(request: Request) -> str:
 
 
 def camel_case(value: object) -> object:
-    """Return JSON with its names in camelCase.
-
-    Examples:
-        >>> camel_case({"next_cursor": None, "data": [{"key_prefix": "nai_1"}]})
-        {'nextCursor': None, 'data': [{'keyPrefix': 'nai_1'}]}
-    """
+    """Return JSON with its names in camelCase."""
     if isinstance(value, dict):
         return {_camel_name(name): camel_case(item) for name, item in value.items()}
     return [camel_case(item) for item in value] if isinstance(value, list) else value

@@ -227,14 +227,8 @@ def require_format(key: str) -> None:
 
 
 def is_covered(required: str, tier: str) -> bool:
-    """Return whether a license of one tier may use what requires another.
-
-    A tier that is not in the table counts as the lowest if a license has it, and as the highest if required.
-
-    Examples:
-        >>> is_covered("research", "commercial"), is_covered("research", "free"), is_covered("free", "trial")
-        (True, False, True)
-    """
+    """Return whether a license of one tier may use what requires another."""
+    # A tier that is not in the table counts as the lowest if licensed, and as the highest if required.
     licensed, needed = TIERS.get(tier), TIERS.get(required)
     highest = max(other.rank for other in TIERS.values())
     return (licensed.rank if licensed else 0) >= (needed.rank if needed else highest)
@@ -245,12 +239,7 @@ def _month(timestamp: float) -> str:
 
 
 def next_month(timestamp: float) -> float:
-    """Return the start of the month after ``timestamp``: the time at which quotas are reset.
-
-    Examples:
-        >>> next_month(1_761_955_199)
-        1761955200.0
-    """
+    """Return the start of the month after ``timestamp``: the time at which quotas are reset."""
     now = datetime.fromtimestamp(timestamp, UTC)
     year, following = divmod(now.year * 12 + now.month, 12)
     return datetime(year, following + 1, 1, tzinfo=UTC).timestamp()

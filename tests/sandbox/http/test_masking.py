@@ -7,6 +7,7 @@ import logging
 import httpx
 
 from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.sandbox.http.masking import mask_key, mask_path, mask_text
 from tests.support.sandbox_requests import (
     SERVICE_REQUESTS,
     new_service_keys,
@@ -69,3 +70,11 @@ def test_no_key_of_any_service_is_stored_or_logged(tmp_path, caplog, capfd, core
             # The first characters of a NeuroAI secret are visible on purpose, as its prefix.
             secret = key.split(".")[1] if name == "nexus" else key[16:]
             assert secret not in text, name
+
+
+def test_what_is_not_secret_stays_readable():
+    """A mask leaves the ends of a key, and all of a text, path and query that is no secret."""
+    assert mask_key("nbci_test_" + "0123456789ab" * 4) == "nbci_test_0123…89ab"
+    assert mask_text("token ghp_abcdef1234 of user 7") == "token ghp_*** of user 7"
+    masked = mask_path("/v1/installer/github-token", "api_key=secret&x=1")
+    assert masked == "/v1/installer/github-token?api_key=***&x=1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nimbus_sdk.sandbox.http.responses import iso
 from tests.support.sandbox_requests import (
     REPOSITORY,
     SERVICE_REQUESTS,
@@ -217,3 +218,8 @@ def test_a_bare_404_is_about_a_key_only_for_revoke(sandbox, http):
         method = "POST" if endpoint == "revoke" else "GET"
         answer = http.request(method, f"{sandbox.api_url}/{path}")
         assert (answer.status_code, answer.json()["code"]) == (404, code)
+
+
+def test_times_are_whole_seconds_in_utc():
+    """Unix seconds are written as ISO 8601 with a Z."""
+    assert iso(1_761_955_200) == "2025-11-01T00:00:00Z"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nimbus_sdk.sandbox.neuroai.keys import is_allowed_from, is_referrer
 from tests.support.sandbox_requests import (
     neuroai_error,
 )
@@ -54,3 +55,11 @@ def test_invalid_bodies_and_changes_are_422(neuroai, admin):
         neuroai(admin, "PATCH", f"/api-keys/{own}", json={"name": ""}),
     ):
         assert neuroai_error(answer) == (422, "invalid_request")
+
+
+def test_referrers_are_domains_addresses_and_networks():
+    """A pattern allows its subdomains, a network its addresses."""
+    entries = ("*.example.com", "10.0.0.0/8", "https://example.com/", "?")
+    assert [is_referrer(entry) for entry in entries] == [True, True, True, False]
+    assert is_allowed_from(["*.example.com"], "https://app.example.com/page", "203.0.113.9")
+    assert not is_allowed_from(["203.0.113.0/24"], "", "198.51.100.7")

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from nimbus_sdk.sandbox.neuroai.routes import camel_case
 from tests.support.sandbox_requests import (
     neuroai_error,
 )
@@ -259,3 +260,9 @@ def test_responses_can_be_in_camel_case(sandbox, neuroai, admin):
     page = neuroai(admin, "GET", "/api-keys", params={"limit": 1}).json()
     assert page.keys() == {"data", "nextCursor"}
     assert neuroai(admin, "GET", "/auth/verify").json()["key"]["keyPrefix"] == admin[:12]
+
+
+def test_names_at_every_depth_are_in_camel_case():
+    """Values stay as they are."""
+    spelled = camel_case({"next_cursor": None, "data": [{"key_prefix": "nai_1"}]})
+    assert spelled == {"nextCursor": None, "data": [{"keyPrefix": "nai_1"}]}

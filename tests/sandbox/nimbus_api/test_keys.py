@@ -8,6 +8,7 @@ import pytest
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox import Sandbox, create_key, list_keys, revoke_key
+from nimbus_sdk.sandbox.nimbus_api.keys import is_covered, next_month
 from tests.support.sandbox_requests import (
     log_event,
     validate,
@@ -110,3 +111,16 @@ def test_an_unknown_tier_can_have_its_own_features(sandbox, http):
     key = sandbox.new_key("academic_plus", features=["batch_inference", "telepathy"])
     body = http.post(f"{sandbox.api_url}/v1/auth/validate", json={"api_key": key}).json()
     assert (body["license_type"], body["features"]) == ("academic_plus", ["batch_inference", "telepathy"])
+
+
+def test_a_license_covers_its_own_tier_and_those_below():
+    """Free and trial are one rank."""
+    assert is_covered("research", "commercial")
+    assert not is_covered("research", "free")
+    assert is_covered("free", "trial")
+
+
+def test_quotas_are_reset_at_the_start_of_the_next_month():
+    """The last second of October belongs to October."""
+    assert next_month(1_761_955_199) == 1_761_955_200.0
+    assert next_month(1_761_955_200) == 1_764_547_200.0

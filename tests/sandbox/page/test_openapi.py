@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from nimbus_sdk.sandbox import page
+import nimbus_sdk.sandbox
 
-DOCUMENT: dict[str, Any] = json.loads((Path(page.__file__).parent / "openapi.json").read_text("utf-8"))
+DOCUMENT: dict[str, Any] = json.loads(
+    (Path(nimbus_sdk.sandbox.__file__).parent / "page" / "openapi.json").read_text("utf-8")
+)
 OPERATIONS = [
     (path, method, operation)
     for path, item in DOCUMENT["paths"].items()
