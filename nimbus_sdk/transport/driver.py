@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -214,7 +215,7 @@ class AsyncDriver:
             await self._sleep(step.seconds)
             return None
         request = prepare_request(step, self._settings)
-        if self._transport is None:
+        if self._transport is None or "tenacity" not in sys.modules:
             with _clock_stopped(deadline):
                 # It takes as long as many requests, and must not hold up the other tasks.
                 await self._run_in_thread(self._open_transport)
