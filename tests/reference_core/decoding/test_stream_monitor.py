@@ -124,7 +124,7 @@ def turn_references(chunk: np.ndarray) -> np.ndarray:
 )
 def test_a_changed_recording_is_rejected(pipeline: Pipeline, change: Change) -> None:
     """Another unit, gain, reference or order of channels: trials are rejected, and the stream differs."""
-    results = stream(pipeline, filter_all(record(2)[0]), change)
+    results = stream(pipeline, filter_all(record(2)[0][:20]), change)
     assert share_rejected(results) > 0.9
     assert "unlike those of the training" in results[-1].problems[0]
     assert "compare unit, gain, reference" in assess_trial_quality(results[-1]).recommendation
@@ -145,7 +145,7 @@ def test_a_burst_of_noise_is_rejected(pipeline: Pipeline) -> None:
 
 def test_an_unfiltered_stream_is_rejected(pipeline: Pipeline) -> None:
     """Slow waves that the training did not have."""
-    assert share_rejected(stream(pipeline, record(2)[0][..., 200:])) > 0.9
+    assert share_rejected(stream(pipeline, record(2)[0][:20, :, 200:])) > 0.9
 
 
 def test_a_filter_that_starts_anew_in_each_chunk_is_noticed(pipeline: Pipeline) -> None:

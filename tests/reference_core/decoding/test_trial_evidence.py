@@ -88,7 +88,7 @@ def test_chunks_of_a_whole_trial_are_worth_the_trial() -> None:
     ("paradigm", "n_trials", "chunk_size", "n_new"),
     [
         ("motor_imagery", 200, 4, 200),
-        ("ssvep", 120, 1, 100),
+        ("ssvep", 120, 1, 60),
         *(
             pytest.param(*case, 4_000, marks=pytest.mark.qualification)
             for case in (

@@ -162,7 +162,7 @@ def test_a_changed_model_remembers_again() -> None:
 
 def test_signals_that_stay_lose_little() -> None:
     """Forgetting costs less than one error in fifty trials where nothing drifts."""
-    before, labels, x, y = record(7, 100)
+    before, labels, x, y = record(7, 60)
     model = NimbusLDA().fit(before, labels)
     static = errors(model, x, y, "off").mean()
     for adapt in ("labelled", "unlabelled"):
