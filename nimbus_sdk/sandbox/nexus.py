@@ -50,11 +50,7 @@ _ERRORS = ErrorFormat(
 
 
 class Nexus:
-    """Nexus with its keys.
-
-    A key is recognized by its SHA-256: a changed text, or one signed by anybody else, is not a sandbox key.
-    The secret that signs is random and not stored.
-    """
+    """Nexus with its keys, recognized by their SHA-256: the secret that signs them is not stored."""
 
     def __init__(self, database: Database) -> None:
         self.keys = KeyStore(database, "nexus", "active Nexus key")

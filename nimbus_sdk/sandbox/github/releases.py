@@ -59,10 +59,7 @@ class Release:
 
 
 class Releases:
-    """The releases of one sandbox, with their ``SHA256SUMS`` files in a folder.
-
-    The first has the given wheel, or else the core as it is, built when a release is first needed.
-    """
+    """The releases of one sandbox; without a first wheel the core is built when a release is needed."""
 
     def __init__(self, cache: WheelCache, first_wheel: Path | None, folder: Path, clock: Clock) -> None:
         self._cache = cache

@@ -181,5 +181,5 @@ def _error(status: int, message: str) -> Response:
 
 def _storage_error(status: int, code: str, message: str) -> Response:
     error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    body = f'<?xml version="1.0" encoding="utf-8"?>{error}'
-    return Response(status, {"Content-Type": "application/xml"}, body.encode())
+    body = f'<?xml version="1.0" encoding="utf-8"?>{error}'.encode()
+    return Response(status, {"Content-Type": "application/xml"}, body)

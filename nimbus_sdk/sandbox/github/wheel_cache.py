@@ -111,15 +111,15 @@ def _build_wheel(source: Path, target: Path) -> None:
 
 @functools.cache
 def _process_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="nimbus-wheels-"))
-    atexit.register(_remove_at_exit, folder, os.getpid())
+    folder, owner = Path(tempfile.mkdtemp(prefix="nimbus-wheels-")), os.getpid()
+
+    def remove() -> None:
+        # A forked child runs the exit handlers of its parent as well.
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
     return folder
-
-
-def _remove_at_exit(folder: Path, owner: int) -> None:
-    # A forked child runs the exit handlers of its parent as well.
-    if os.getpid() == owner:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _edit_wheel(wheel: Path, target: Path, spec: WheelSpec) -> None:

@@ -48,10 +48,7 @@ _SELECT = "SELECT number, id, masked, fields, created_at, revoked_at FROM keys W
 
 
 class Database:
-    """One SQLite connection shared by the server's thread and its owner's, and the time of the sandbox.
-
-    The file is created if it is missing; without a path the database is in memory.
-    """
+    """One connection shared by the server's thread and its owner's; without a path it is in memory."""
 
     def __init__(self, path: Path | None, clock: Clock = time.time) -> None:
         self.clock = clock

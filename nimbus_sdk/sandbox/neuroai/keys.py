@@ -141,10 +141,7 @@ class NeuroAiKeys:
         self._clock = database.clock
 
     def add(self, fields: KeyFields, user: str, ceiling: list[str] | None) -> tuple[NeuroAiKey, str]:
-        """Add a key of an account and return it with its secret, which cannot be read later.
-
-        The ceiling is what a personal key cannot exceed: the permissions of its creator.
-        """
+        """Add a key of an account and return it with its secret; a personal key cannot exceed the ceiling."""
         secret = _new_secret()
         stored = {
             "settings": fields.model_dump(),

@@ -253,10 +253,7 @@ def _check_ceiling(fields: KeyFields, ceiling: list[str] | None) -> None:
 
 
 def _page(request: Request, fetch: Callable[[int, int], Sequence[tuple[int, object]]]) -> Answer:
-    """Return the page of numbered rows that ``?limit=&cursor=`` requests.
-
-    ``fetch`` returns at most so many rows after the one of a number; the cursor is the last number of a page.
-    """
+    """Return the requested page of rows; ``fetch`` returns a count of them after the one of a number."""
     limit, cursor = request.query.get("limit", str(DEFAULT_LIMIT)), request.query.get("cursor", "0")
     if not re.fullmatch(r"[0-9]{1,3}", limit) or not 0 < int(limit) <= MAX_LIMIT:
         raise HttpError("invalid_request", f"limit is a number from 1 to {MAX_LIMIT}.")
