@@ -91,10 +91,12 @@ def blocking(
     """Return the method of a blocking client that runs a flow."""
 
     def method(client: BlockingClient[F], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        steps = flow(client._flows, *args, **kwargs)
-        # A traceback can show the arguments of every frame, and one of them may be a key. Emptied and not
-        # deleted, since cgitb fails on a frame without them.
-        args, kwargs = (), {}  # type: ignore[assignment]
+        try:
+            steps = flow(client._flows, *args, **kwargs)
+        finally:
+            # A traceback can show the arguments of every frame, and one of them may be a key. Emptied and not
+            # deleted, since cgitb fails on a frame without them.
+            args, kwargs = (), {}  # type: ignore[assignment]
         return client._driver.run(steps)
 
     _describe(method, flow)
@@ -107,8 +109,10 @@ def awaitable(
     """Return the method of an awaitable client that runs a flow."""
 
     async def method(client: AwaitableClient[F], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        steps = flow(client._flows, *args, **kwargs)
-        args, kwargs = (), {}  # type: ignore[assignment]
+        try:
+            steps = flow(client._flows, *args, **kwargs)
+        finally:
+            args, kwargs = (), {}  # type: ignore[assignment]
         return await client._driver.run(steps)
 
     _describe(method, flow)

@@ -87,6 +87,23 @@ def test_no_frame_of_the_sdk_keeps_the_arguments(call):
     assert SECRET not in repr([frame.f_locals for frame in ours])
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda more: Words().fail(SECRET, **more),
+        lambda more: asyncio.run(AsyncWords().fail(SECRET, **more)),
+    ],
+)
+def test_no_frame_of_the_sdk_keeps_the_arguments_of_a_call_that_does_not_fit(call):
+    """Not even where another argument was misspelt."""
+    with pytest.raises(TypeError, match="times") as caught:
+        call({"times": 2})
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    ours = [frame for frame in frames if frame.f_globals["__name__"].startswith("nimbus_sdk")]
+    assert ours
+    assert SECRET not in repr([frame.f_locals for frame in ours])
+
+
 def test_a_client_whose_constructor_failed_can_be_printed():
     """As a traceback with local variables prints it."""
     assert repr(Words.__new__(Words)) == "Words(not ready)"
