@@ -164,7 +164,10 @@ def decode_recorded() -> Outcome:
         of_rest.append(best.predict_log_proba(others[~known]))
     possible = least_passed(np.concatenate(log_shares), np.concatenate(of_rest), float(np.mean(lost)))
     name = "SSVEP recording, flicker regressed out"
-    return Outcome(name, *(float(np.mean(each)) for each in (right, lost, simple, passed)), possible)
+    right_share, lost_share, by_simple, by_us = (
+        float(np.mean(each)) for each in (right, lost, simple, passed)
+    )
+    return Outcome(name, right_share, lost_share, by_simple, by_us, possible)
 
 
 def write(outcomes: list[Outcome]) -> None:
