@@ -219,3 +219,15 @@ def test_many_trials_recover_the_truth(random: np.random.Generator) -> None:
     seen = NimbusLDA().fit(x, y).posterior_
     np.testing.assert_allclose(seen.means, [[1, -1], [3, 2]], atol=0.05)
     np.testing.assert_allclose(seen.scatter[0] / (seen.dof[0] - 3), cov, atol=0.05)
+
+
+@pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA])
+@pytest.mark.parametrize("n_features", [1, 2])
+def test_trials_that_count_for_less_than_one_together_leave_the_prior(
+    kind: type[NimbusLDA], n_features: int, random: np.random.Generator
+) -> None:
+    """Such weights determine no covariance; probabilities are finite, and hardly differ from the priors."""
+    y = np.arange(44) % 2
+    x = random.normal(size=(44, n_features)) + y[:, None]
+    model = kind().fit(x, y, sample_weight=np.full(44, 5e-4))
+    np.testing.assert_allclose(model.predict_proba(x), 0.5, atol=0.01)

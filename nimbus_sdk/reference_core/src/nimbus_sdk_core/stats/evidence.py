@@ -94,7 +94,7 @@ def choose_prior(
     if len(moments.scatters) == 1:
         return PriorChoice(offset, precision, uncertain)
     # Where no shrinkage is wanted, even the least would dominate directions in which features hardly vary.
-    weight = 0.0 if offset == 0.0 and shared.is_regular else offset + 1.0
+    weight = 0.0 if offset == 0.0 and shared.is_regular and n_free > 0.0 else offset + 1.0
     own = OwnEvidence(moments, shared, _OFFSETS)
     of_pooled = (shared.eigenvalues + weight * inflation) / (n_free + weight)
     about_diagonal, *tried = own.about(np.array([np.ones(len(variances)), of_pooled]))
