@@ -70,9 +70,9 @@ def _is_of(source: str, level: int, stored: bytes) -> bool:
             compiled = compile(file.read(), source, "exec", dont_inherit=True, optimize=level)
         # Not safe with hostile data; but the import of the core would read the same.
         code = marshal.loads(stored)  # noqa: S302
-    except (SyntaxError, ValueError, EOFError, TypeError):
+        return isinstance(code, CodeType) and _without_positions(code) == _without_positions(compiled)
+    except (SyntaxError, ValueError, EOFError, TypeError, RecursionError):
         return False
-    return isinstance(code, CodeType) and _without_positions(code) == _without_positions(compiled)
 
 
 def _without_positions(code: CodeType) -> tuple[object, ...]:

@@ -51,6 +51,14 @@ def plant(source: Path, content: bytes, level: str | int = "") -> None:
 EVIL = marshal.dumps(compile("raise SystemExit('other code')", "x", "exec"))
 
 
+def nested(depth: int) -> bytes:
+    """Bytecode of functions within functions, deeper than Python recurses."""
+    code = compile("x = 1", "x", "exec")
+    for _ in range(depth):
+        code = code.replace(co_consts=(code,))
+    return marshal.dumps(code)
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -91,7 +99,7 @@ def test_what_python_writes_is_fine(core, source):
 
 
 @pytest.mark.parametrize("level", ["", 1, 2])
-@pytest.mark.parametrize("stored", [EVIL, EVIL[:-3], b"", b"no bytecode", marshal.dumps("text")])
+@pytest.mark.parametrize("stored", [EVIL, EVIL[:-3], b"", b"no bytecode", marshal.dumps("text"), nested(480)])
 def test_other_bytecode_of_a_source_is_reported(core, source, level, stored):
     """With time and size of the source Python would run it without a look at the source."""
     plant(source, header(source) + stored, level)
