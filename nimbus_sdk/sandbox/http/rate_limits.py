@@ -16,21 +16,21 @@ class RateLimiter:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._windows: dict[tuple[str, str], tuple[float, int]] = {}
-        """The end of each window, and its requests so far."""
+        self._windows: dict[tuple[str, str], tuple[float, float, int]] = {}
+        """The start and the end of each window, and its requests so far."""
         self._lock = threading.Lock()
 
     def count(self, endpoint: str, caller: str, *, limit: int, seconds: float) -> dict[str, str]:
         """Count one request; return ``X-RateLimit-*`` headers, with ``Retry-After`` above the limit."""
         now, name = self._clock(), (endpoint, digest(caller))
         with self._lock:
-            end, count = self._windows.get(name, (now, 0))
-            if not 0 < end - now <= seconds:
-                end, count = now + seconds, 0
-            count += 1
-            self._windows[name] = (end, count)
+            start, _, count = self._windows.get(name, (now, now, 0))
+            if not 0 <= now - start < seconds:
+                start, count = now, 0
+            end, count = start + seconds, count + 1
+            self._windows[name] = (start, end, count)
             if len(self._windows) > _MAX_WINDOWS:
-                self._windows = {key: window for key, window in self._windows.items() if window[0] > now}
+                self._windows = {key: window for key, window in self._windows.items() if window[1] > now}
         headers = {
             "X-RateLimit-Limit": str(limit),
             "X-RateLimit-Remaining": str(max(0, limit - count)),

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nimbus_sdk.sandbox.http.rate_limits import RateLimiter
+
+
+@pytest.mark.parametrize("now", [0.0, 76.3774618976614, 1_761_955_200.1])
+def test_requests_at_one_time_are_in_one_window(clock, now):
+    """Whatever time a clock shows, and however its sum with the window is rounded."""
+    limiter, clock.now = RateLimiter(clock), now
+    for left in ("9", "8", "7"):
+        assert limiter.count("validate", "key", limit=10, seconds=60)["X-RateLimit-Remaining"] == left
 
 
 def test_ended_windows_are_dropped(clock):
