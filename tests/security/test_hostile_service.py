@@ -1,6 +1,6 @@
 """What a service that means harm can do with its answers: be refused, and nothing beyond.
 
-Shapes, sizes, delays and redirects are tried in tests/transport, codes in tests/api, keys in tests/stories.
+Shapes, sizes, delays and redirects are tried in tests/transport, codes in tests/api.
 """
 
 from __future__ import annotations
