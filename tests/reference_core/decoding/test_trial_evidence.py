@@ -10,12 +10,14 @@ from nimbus_sdk_core import (
     NimbusLDA,
     assess_trial_quality,
     predict_batch,
+    simulate,
     train_model,
 )
 from nimbus_sdk_core.decoding.confidence_calibration import measure_calibration
 from nimbus_sdk_core.decoding.streaming import finalize_trial, init_streaming, process_chunk, should_stop
 from nimbus_sdk_core.decoding.trial_evidence import TrialEvidence
 from nimbus_sdk_core.models.tempering import Tempers
+from nimbus_sdk_core.simulation import SimulatedParadigm
 
 from tests.reference_core.support import simulated
 
@@ -148,18 +150,20 @@ def streamed_shares(model: NimbusLDA, data: BCIData, chunk_size: int) -> float:
     return float(np.mean([result.is_rest for result in stream(model, data, chunk_size)]))
 
 
-def test_rest_is_told_from_the_classes_as_far_as_they_are_told_from_each_other() -> None:
-    """One real trial in twenty is taken for rest, and of trials without any effect the more."""
-    model = train("ssvep", 200, 1)
-    real = streamed_shares(model, simulated("ssvep", n_trials=100, seed=2), 1)
-    rest = streamed_shares(model, simulated("ssvep", n_trials=60, seed=3, effect=0.0), 1)
-    assert real < 0.1
-    assert rest > 0.2
-    clear = simulated("ssvep", n_trials=100, seed=1, effect=3.0)
-    about = dataclasses.replace(clear.metadata, chunk_size=1)
-    model = train_model(NimbusLDA, BCIData(clear.features, about, clear.labels))
-    assert streamed_shares(model, simulated("ssvep", n_trials=50, seed=2, effect=3.0), 1) < 0.1
-    assert streamed_shares(model, simulated("ssvep", n_trials=60, seed=3, effect=0.0), 1) > 0.8
+@pytest.mark.parametrize(("paradigm", "n_classes", "effect"), [("ssvep", 4, 1.5), ("motor_imagery", 2, 1.6)])
+def test_rest_is_separated_from_classes_that_are_far_from_it(
+    paradigm: SimulatedParadigm, n_classes: int, effect: float
+) -> None:
+    """One real trial in twenty is taken for rest, and of trials without any effect at least four in five."""
+
+    def draw(n_trials: int, seed: int, effect: float) -> BCIData:
+        return simulate(paradigm, n_trials=n_trials, seed=seed, n_classes=n_classes, effect=effect)
+
+    known = draw(200, 1, effect)
+    about = dataclasses.replace(known.metadata, chunk_size=4)
+    model = train_model(NimbusLDA, BCIData(known.features, about, known.labels))
+    assert streamed_shares(model, draw(100, 2, effect), 4) < 0.13
+    assert streamed_shares(model, draw(60, 3, 0.0), 4) > 0.8
 
 
 def test_a_streamed_artefact_is_an_outlier_as_in_a_batch() -> None:

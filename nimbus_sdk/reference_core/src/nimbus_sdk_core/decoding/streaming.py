@@ -24,6 +24,7 @@ from ..models.adaptation import Adapt, Adaptation, start_adaptation
 from ..models.compatibility import check_metadata_fits, check_metadata_kind, check_model
 from ..models.pipeline import Pipeline, find_decoder, read_vectors_of
 from ..models.protocol import Decoder, snapshot
+from ..models.rest import measure_distinctness
 from ..models.scoring import OUTLIER_SCORE, standardize_distance
 from ..models.tempering import read_tempers
 from .batch_result import class_balance
@@ -289,10 +290,13 @@ def finalize_trial(
     if truth is not None:
         calibration = measure_calibration(np.array([posterior[best]]), np.array([truth == best]))
     latencies = np.array([chunk.latency_ms for chunk in chunks])
-    joined = _join_chunks(session)
     decoder = find_decoder(session.model)
+    about = session.metadata if decoder.card is None else decoder.card.metadata
+    joined = _join_chunks(session, about)
     outlier_score = standardize_distance(decoder.score_trials(joined[None]), len(joined))
-    is_rest = outlier_score > OUTLIER_SCORE or session.evidence.is_indistinct(session.model.priors_)
+    least = session.evidence.least_distinctness()
+    distinctness = float(measure_distinctness(decoder, joined[None], about)[0])
+    is_rest = outlier_score > OUTLIER_SCORE or distinctness < least
     session.monitor.add_trial(outlier_score)
     session.monitor.add_vector(decoder, joined)
     fell_back = method == "unanimous" and not is_unanimous(votes.choices)
@@ -390,11 +394,9 @@ def _collect_votes(chunks: list[ChunkResult]) -> ChunkVotes:
     return ChunkVotes(posteriors.argmax(axis=1), posteriors.max(axis=1), posteriors, np.ones(len(chunks)))
 
 
-def _join_chunks(session: StreamingSession) -> FloatArray:
+def _join_chunks(session: StreamingSession, metadata: BCIMetadata) -> FloatArray:
     """The vector of all chunks together, shape (n_features,)."""
     lengths = np.array([chunk.n_samples for chunk in session.chunk_history], dtype=np.float64)
-    card = find_decoder(session.model).card
-    metadata = session.metadata if card is None else card.metadata
     return join_vectors(np.array(session.vectors), lengths, metadata.temporal_aggregation)
 
 

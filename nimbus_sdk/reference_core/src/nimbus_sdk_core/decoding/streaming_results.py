@@ -114,8 +114,8 @@ class StreamingResult:
         class_names: Names of the classes from the model's card, in the order of ``classes``, else None.
         class_priors: Probability that the model gives each class before a trial is seen, shape (n_classes,).
         outlier_score: How unusual the samples of all chunks are together, as in `BatchResult`.
-        is_rest: Whether none of the classes is likely: the trial is an outlier, or nearer to one between the
-            classes than 95 % of the trials from which the model learned how certain chunks are together. A
+        is_rest: Whether none of the classes is likely: the trial is an outlier, or nearer to one without an
+            effect than 95 % of the trials from which the model learned how certain chunks are together. A
             model that did not learn this knows outliers alone.
         gap: Time that is missing between and within the chunks, in seconds, if time stamps were given.
         problems: Signs that the stream is not what the model was trained on, seen over several trials: that

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .._types import FloatArray
-from ..models.tempering import Tempers, log_ratios, measure_distinctness
+from ..models.tempering import Tempers, log_ratios
 
 
 class TrialEvidence:
@@ -38,16 +40,11 @@ class TrialEvidence:
         self._sums = self._sums + length * log_posterior
         self._length += length
 
-    def is_indistinct(self, priors: FloatArray) -> bool:
-        """Whether 95 % of the trials are farther from one between the classes by now; False if not learned.
-
-        Args:
-            priors: Class priors of the model, shape (n_classes,).
-        """
+    def least_distinctness(self) -> float:
+        """The distinctness in bits that 95 % of the trials exceed by now; minus infinity if not learned."""
         if self._tempers is None or not self._length:
-            return False
-        sums = self._tempers.at(self._length) * self._sum_ratios(priors)
-        return bool(measure_distinctness(sums, priors) < self._tempers.least_distinctness(self._length))
+            return -math.inf
+        return self._tempers.least_distinctness(self._length)
 
     def posterior(self, priors: FloatArray) -> FloatArray:
         """Probability of each class given the chunks so far, shape (n_classes,).

@@ -15,13 +15,14 @@ for each.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
 import numpy as np
 
 from .._types import FloatArray, IndexArray
+from ..data.aggregate import join_vectors
 from ..data.argument_checks import check_whole_number
 from ..data.bci_data import BCIData
 from ..data.labels import encode_labels
@@ -30,6 +31,7 @@ from .compatibility import check_data_fits
 from .model_card import JsonValue, ModelCard
 from .pipeline import Pipeline, find_decoder
 from .protocol import Decoder, snapshot
+from .rest import MOST_BITS, measure_distinctness
 from .scoring import log_posteriors
 
 M = TypeVar("M", bound=Decoder | Pipeline)
@@ -40,7 +42,6 @@ DETAIL = "tempering"
 _FOLDS = 5
 _MOST_CHUNKS = 4_096
 _LARGEST = 100.0
-_MOST_BITS = 1e6
 _NEWTON_STEPS = 30
 
 # The share of real trials that is not taken for rest.
@@ -57,7 +58,7 @@ class Tempers:
     Attributes:
         chunk_size: Samples in a chunk.
         values: The temper of a trial of 1, 2, … such chunks.
-        distinctness: What the evidence of 95 % of such trials exceeds: `measure_distinctness`.
+        distinctness: What 95 % of such trials exceed, in bits: `measure_distinctness`.
     """
 
     chunk_size: int
@@ -75,7 +76,7 @@ class Tempers:
         return _interpolate(n_chunks, self.values) * min(1.0, len(self.values) / n_chunks)
 
     def least_distinctness(self, n_chunks: float) -> float:
-        """The distinctness in bits that the evidence of 95 % of the trials exceeds then."""
+        """The distinctness in bits that 95 % of the trials exceed then."""
         return _interpolate(n_chunks, self.distinctness)
 
 
@@ -84,19 +85,19 @@ def read_tempers(model: Decoder | Pipeline) -> Tempers | None:
     found = None if model.card is None else model.card.details.get(DETAIL)
     if not isinstance(found, Mapping):
         return None
-    size, values = found.get("chunk_size"), _read_numbers(found.get("tempers"))
-    distinctness = _read_numbers(found.get("distinctness"), most=_MOST_BITS)
+    size, values = found.get("chunk_size"), _read_numbers(found.get("tempers"), 0.0, _LARGEST)
+    distinctness = _read_numbers(found.get("distinctness"), -MOST_BITS, MOST_BITS)
     if type(size) is not int or size < 1 or not values or len(values) != len(distinctness):
         return None
     return Tempers(size, values, distinctness)
 
 
-def _read_numbers(listed: JsonValue, most: float = _LARGEST) -> tuple[float, ...]:
+def _read_numbers(listed: JsonValue, least: float, most: float) -> tuple[float, ...]:
     """The numbers of a list in a file; none if it is not a list of numbers in range."""
     if not isinstance(listed, list) or len(listed) > _MOST_CHUNKS:
         return ()
     numbers = [float(number) for number in listed if isinstance(number, int | float)]
-    in_range = len(numbers) == len(listed) and all(0.0 <= number <= most for number in numbers)
+    in_range = len(numbers) == len(listed) and all(least <= number <= most for number in numbers)
     return tuple(numbers) if in_range else ()
 
 
@@ -135,12 +136,13 @@ def cross_fit_tempers(untrained: Decoder, data: BCIData, chunk_size: int) -> Tem
     fold_of = _assign_folds(truth, n_folds)
     vectors = data.vectors()
     ratios, priors = np.empty((n_chunks, len(truth), len(classes))), np.empty((len(truth), len(classes)))
+    distinctness = np.empty((n_chunks, len(truth)))
     for fold in range(n_folds):
         chosen = fold_of == fold
         model = copy.copy(untrained).fit(vectors[~chosen], np.asarray(data.labels)[~chosen])
         priors[chosen] = model.priors_
-        ratios[:, chosen] = np.stack(list(_chunk_ratios(model, data[chosen], chunk_size, n_chunks)))
-    return _conclude(chunk_size, ratios, np.log(priors), truth)
+        ratios[:, chosen], distinctness[:, chosen] = _score_chunks(model, data[chosen], chunk_size, n_chunks)
+    return _conclude(chunk_size, fit_tempers(ratios, np.log(priors), truth), distinctness)
 
 
 def calibrate_streaming(model: M, data: BCIData, *, chunk_size: int) -> M:
@@ -185,10 +187,10 @@ def calibrate_streaming(model: M, data: BCIData, *, chunk_size: int) -> M:
             "Give a chunk_size of at most the length of a trial, and of two samples or more for 'logvar'.",
         )
     decoder, truth = snapshot(find_decoder(model)), encode_labels(data.labels, model.classes_)
-    ratios = np.stack(list(_chunk_ratios(model, data, size, n_chunks)))
+    ratios, distinctness = _score_chunks(model, data, size, n_chunks)
     priors = np.broadcast_to(decoder.priors_, ratios.shape[1:])
     with np.errstate(divide="ignore"):
-        tempers = _conclude(size, ratios, np.log(priors), truth)
+        tempers = _conclude(size, fit_tempers(ratios, np.log(priors), truth), distinctness)
     card = decoder.card or ModelCard(type(decoder).__name__, data.metadata)
     decoder.card = with_tempers(card, tempers)
     return cast(M, model.with_model(decoder) if isinstance(model, Pipeline) else decoder)
@@ -204,24 +206,6 @@ def log_ratios(log_posterior: FloatArray, priors: FloatArray) -> FloatArray:
     excluded = priors == 0.0
     ratios = log_posterior - np.log(np.where(excluded, 1.0, priors))
     return np.where(excluded, 0.0, ratios) if excluded.any() else ratios
-
-
-def measure_distinctness(sums: FloatArray, priors: FloatArray) -> FloatArray:
-    """Measure how far trials are from one between the classes, in bits; 0 is a trial that says nothing.
-
-    It is the logarithm of how much more probable a trial is under the mixture of the classes than under the
-    geometric mean of their densities, the Kullback-Leibler divergence of the posterior from the priors:
-    log Σ π_k·exp(s_k) - Σ π_k·s_k. For Gaussian classes of one covariance and equal priors, the geometric
-    mean is a Gaussian about their common mean. This is then the likelihood ratio, the best test that there is
-    for trials at the common mean: J. Neyman and E. S. Pearson, Phil. Trans. R. Soc. A 231 (1933).
-
-    Args:
-        sums: Tempered log likelihood ratios s, shape (…, n_classes).
-        priors: Class priors π, shape (…, n_classes).
-    """
-    above = sums - sums.max(axis=-1, keepdims=True)
-    found = np.log((priors * np.exp(above)).sum(axis=-1)) - (priors * above).sum(axis=-1)
-    return np.asarray(np.clip(found / np.log(2.0), 0.0, _MOST_BITS))
 
 
 def fit_tempers(ratios: FloatArray, log_priors: FloatArray, truth: IndexArray) -> tuple[float, ...]:
@@ -248,10 +232,7 @@ def fit_tempers(ratios: FloatArray, log_priors: FloatArray, truth: IndexArray) -
     return tuple(np.minimum(tempers, _LARGEST).tolist())
 
 
-def _conclude(chunk_size: int, ratios: FloatArray, log_priors: FloatArray, truth: IndexArray) -> Tempers:
-    values = fit_tempers(ratios, log_priors, truth)
-    sums = np.array(values)[:, None, None] * ratios.cumsum(axis=0)
-    distinctness = measure_distinctness(sums, np.exp(log_priors))
+def _conclude(chunk_size: int, values: tuple[float, ...], distinctness: FloatArray) -> Tempers:
     return Tempers(chunk_size, values, tuple(np.quantile(distinctness, 1.0 - _NOT_REST, axis=1).tolist()))
 
 
@@ -295,16 +276,30 @@ def _differentiate_loss(
     return float((means - own).sum()), float((shares * away * away).sum())
 
 
-def _chunk_ratios(
+def _score_chunks(
     model: Decoder | Pipeline, data: BCIData, chunk_size: int, n_chunks: int
-) -> Iterator[FloatArray]:
-    """Log likelihood ratios of the first, second, … chunk of every trial, each (n_trials × n_classes)."""
-    for start in range(0, n_chunks * chunk_size, chunk_size):
-        chunk = BCIData(data.features[:, start : start + chunk_size], data.metadata, data.labels)
+) -> tuple[FloatArray, FloatArray]:
+    """Score the first, second, … chunk of every trial, and all up to it together.
+
+    Returns:
+        Log likelihood ratios of the classes, shape (n_chunks × n_trials × n_classes), and distinctness,
+        shape (n_chunks × n_trials).
+    """
+    decoder = find_decoder(model)
+    ratios, distinctness = [], []
+    joined = np.zeros(0)
+    for number in range(n_chunks):
+        samples = data.features[:, number * chunk_size : (number + 1) * chunk_size]
+        chunk = BCIData(samples, data.metadata, data.labels)
         if isinstance(model, Pipeline):
             chunk = model.transform(chunk)
-        decoder = find_decoder(model)
-        yield log_ratios(log_posteriors(decoder, chunk.vectors()).T, decoder.priors_)
+        vectors = chunk.vectors()
+        pieces = np.array([joined, vectors.ravel()]) if number else vectors.reshape(1, -1)
+        lengths = np.array([number, 1.0])[-len(pieces) :]
+        joined = join_vectors(pieces, lengths, chunk.metadata.temporal_aggregation)
+        ratios.append(log_ratios(log_posteriors(decoder, vectors).T, decoder.priors_))
+        distinctness.append(measure_distinctness(decoder, joined.reshape(vectors.shape), chunk.metadata))
+    return np.array(ratios), np.array(distinctness)
 
 
 def _assign_folds(truth: IndexArray, n_folds: int) -> IndexArray:
