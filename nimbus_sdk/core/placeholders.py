@@ -20,10 +20,9 @@ from contextlib import suppress
 from threading import RLock
 from typing import TypeVar
 
-import nimbus_sdk
 from nimbus_sdk.core.names import load_object, more_wrappers
 from nimbus_sdk.core.wheel.protocol import ALIASES, DISTRIBUTION
-from nimbus_sdk.errors import CoreNotInstalledError, NimbusError
+from nimbus_sdk.errors import CoreIncompatibleError, CoreNotInstalledError, NimbusError
 
 R = TypeVar("R")
 
@@ -40,9 +39,17 @@ def make(name: str) -> object:
 
 
 def __getattr__(name: str) -> object:
-    if name not in nimbus_sdk.__all__:
+    # Pickle asks for what it has a reference to, other tools for names with an underscore.
+    if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _placeholders[name] if name in _placeholders else getattr(nimbus_sdk, name)
+    if name in _placeholders:
+        return _placeholders[name]
+    try:
+        return load_object(name)
+    except CoreIncompatibleError as error:
+        raise AttributeError(error.message) from None
+    except NimbusError:
+        return make(name)
 
 
 def with_core_classes(function: Callable[..., R]) -> Callable[..., R]:
@@ -181,9 +188,9 @@ def _derive(placeholder: type, bases: tuple[type, ...], options: dict[str, objec
         core_bases = tuple(map(_replace, bases))
         derived = types.new_class(name, core_bases, options, lambda namespace: namespace.update(body))
         # Pickle looks for the class of an instance in its module.
-        module = vars(sys.modules.get(derived.__module__, nimbus_sdk))
-        if module.get(name) is placeholder:
-            module[name] = derived
+        module = sys.modules.get(derived.__module__)
+        if module is not None and vars(module).get(name) is placeholder:
+            setattr(module, name, derived)
         _derived[placeholder] = derived
         return derived
 
