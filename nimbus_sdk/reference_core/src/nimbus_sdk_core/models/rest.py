@@ -11,13 +11,15 @@ flicker does with the power at its frequency.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from .._types import FloatArray
 from ..data.metadata import BCIMetadata
 from ..stats.niw import NormalInverseWishart
-from ..stats.student_t import log_mixture, prepare_predictive
-from .gaussian import GaussianClassifier
+from ..stats.student_t import Predictive, log_mixture, prepare_predictive
+from .gaussian import GaussianClassifier, GaussianState
 from .protocol import Decoder
 
 MOST_BITS = 1e6
@@ -40,10 +42,8 @@ def measure_distinctness(model: Decoder, vectors: FloatArray, metadata: BCIMetad
     """
     if isinstance(model, GaussianClassifier):
         state = model.learned_
-        rest = describe_rest(state.posterior, metadata)
-        shares = np.full(len(rest.means), 1.0 / len(rest.means))
         found = log_mixture(state.predictive, vectors)
-        found -= log_mixture(prepare_predictive(rest, shares), vectors)
+        found -= log_mixture(_prepare_rest(state, metadata), vectors)
     else:
         found = _measure_evenness(model.score_trials(vectors).log_posteriors, model.priors_)
     return np.asarray(np.clip(found / np.log(2.0), -MOST_BITS, MOST_BITS))
@@ -69,6 +69,13 @@ def describe_rest(posterior: NormalInverseWishart, metadata: BCIMetadata) -> Nor
         dof=posterior.dof.mean(keepdims=True),
         scatter=posterior.scatter.mean(axis=0, keepdims=True),
     )
+
+
+# Models decode many trials in a row; those that adapt need another one after each.
+@lru_cache(maxsize=4)
+def _prepare_rest(state: GaussianState, metadata: BCIMetadata) -> Predictive:
+    rest = describe_rest(state.posterior, metadata)
+    return prepare_predictive(rest, np.full(len(rest.means), 1.0 / len(rest.means)))
 
 
 def _measure_evenness(log_posteriors: FloatArray, priors: FloatArray) -> FloatArray:
