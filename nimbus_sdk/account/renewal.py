@@ -113,7 +113,7 @@ def refresh_or_use_stale(
 def is_unavailable(error: errors.NimbusError) -> bool:
     """Whether the service said nothing about the key: not reached, failed, or something else answered.
 
-    A proxy or certificate file that cannot be used, a ``ConfigurationError``, keeps it from being asked.
+    A ``ConfigurationError`` counts: with a proxy or certificate file that cannot be used, nothing is sent.
     """
     if isinstance(error, errors.ApiError):
         return isinstance(error, (errors.ServerError, errors.NotConfiguredError, errors.RateLimitError)) or (

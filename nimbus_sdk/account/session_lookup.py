@@ -1,4 +1,4 @@
-"""The session in use: from memory, or from the disk.
+"""Find the session in use, in memory or on the disk, and decide whether it may be used.
 
 This is the offline path: no network, no keyring, and none of their libraries.
 """
@@ -122,7 +122,7 @@ def cached_session(profile: str | None) -> SessionRecord | None:
 
 
 def cache_session(profile: str | None, session: SessionRecord, path: str, version: fs.FileVersion) -> None:
-    """Keep a session in memory until its file changes, its time ends or the environment names another."""
+    """Store a session in memory until its file changes, its time ends or the environment names another."""
     now = time.time()
     end = float("inf") if session.expires_at is None else session.expires_at.timestamp()
     latest = min(end, now + CACHE_SECONDS)

@@ -1,4 +1,8 @@
-"""The paths of every file that the SDK reads or writes, available as ``settings.paths``."""
+"""The paths of all files and folders that the SDK stores, available as ``settings.paths``.
+
+Files in the folders of audit trail, usage events, models, downloads and the core get their names from the
+modules that write them. Temporary folders, and files that the caller names, are not listed here.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +42,8 @@ class Paths:
         profile: Name of the account.
         credentials: The keys of the file store: the only file that contains keys.
         profiles: The folder of all profiles and of the services' keys.
+        profile_folder: The folder of this profile.
+        session: The session of the profile's own key.
         next_session: The session that counts when the core of the same installation is the current one.
         dotenv_sessions: The folder of the sessions of keys from a ``.env``.
         last_seen: The latest time at which this profile was used.
@@ -47,12 +53,14 @@ class Paths:
         usage: The folder of usage events that are not yet reported.
         seal: The random secret of this installation.
         rejected: The folder of the records of rejected keys.
+        audit: The folder of the audit trail.
         keyring_breaker: The record of a keyring that did not answer.
         keyring_lock: The lock for asking the keyring, one process at a time.
         sandbox: Where the last sandbox that was started serves, for the commands that use it.
         lock: The lock for install, refresh and every other change of stored files.
         core: The folder of the installed versions of the core.
         core_pointer: The pointer to the version in use.
+        models: The folder of downloaded models.
         downloads: The folder of unfinished downloads.
 
     Examples:

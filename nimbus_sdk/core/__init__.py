@@ -1,1 +1,1 @@
-"""Handle wheels: find, download, verify, unpack and load the core."""
+"""The core: its installation, license checks, models, bundles, and the wrapping of its public names."""

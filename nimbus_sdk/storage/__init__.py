@@ -1,1 +1,1 @@
-"""Remember: what the SDK keeps on this machine."""
+"""What the SDK stores on this machine: private files, sealed records, and keys in the keyring or a file."""

@@ -1,4 +1,4 @@
-"""The one door to the disk: files that are private from birth, synced, and replaced in one step.
+"""Writes the files of the SDK: private from the start, synced, and replaced in one step; and reads them.
 
 Whatever a reader must not find half-written is written beside its target, synced, and renamed into place.
 What the disk refuses is raised as ``OSError``.

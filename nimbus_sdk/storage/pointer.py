@@ -25,7 +25,7 @@ class Pointer:
     Attributes:
         version: Version of the core.
         folder: Relative to the folder of all versions, with ``/``.
-        install_id: Tells installations of one version apart.
+        install_id: Distinguishes installations of one version.
         previous: The one in use before, or None.
     """
 

@@ -1,4 +1,4 @@
-"""Read what decides what is run or believed, unless somebody else could have changed it.
+"""Read the files that decide what is run or believed, and refuse one that another user could have changed.
 
 Every component from the home of the SDK down to the file is asked; what makes one trusted is decided in
 ``nimbus_sdk.config.ownership``.

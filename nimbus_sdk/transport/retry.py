@@ -1,4 +1,4 @@
-"""When a request is sent again, and after which wait: one policy for both drivers."""
+"""When a request is sent again, by the class of its error, and after which wait; for both drivers."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From a release to an installed wheel; knows no account."""
+"""The core as a wheel: find its release, download, verify, unpack, switch, load. It knows no account."""

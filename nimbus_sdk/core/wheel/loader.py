@@ -1,4 +1,4 @@
-"""Import the installed core in this process, and look up its public names. On the fast path.
+"""Import the installed core in this process, and look up its public names; runs at every start.
 
 One finder in front of ``sys.meta_path`` finds the core's own top-level names and nothing else. ``sys.path``
 is not changed, so nothing in the core's folder can shadow another module, and no file of the core's name is

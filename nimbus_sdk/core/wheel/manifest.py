@@ -1,4 +1,4 @@
-"""Find the installed core and read its manifest. On the fast path.
+"""Find the installed core and read its manifest; runs at every start.
 
 An installation is the folder ``core/<version>/<install id>``: its ``manifest.json`` has every file of its
 ``lib`` with SHA-256 and size. Nothing is ever written into one, so its readers see a whole one.
@@ -34,7 +34,7 @@ class InstalledCore:
     """One installation of the core.
 
     Attributes:
-        install_id: Tells installations of one version apart.
+        install_id: Distinguishes installations of one version.
         tag: Python, ABI and platform of its wheel, from its file name.
         sha256: SHA-256 of its wheel.
         top_level: The names it can be imported by.

@@ -1,4 +1,4 @@
-"""Counts requests in fixed windows of time."""
+"""Counts requests in fixed windows of time, and decides whether one exceeds its rate limit."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Nexus."""
+"""Nexus: the client for its agents, and the claims in its keys."""

@@ -1,1 +1,1 @@
-"""Nimbus OS."""
+"""Nimbus OS: the client, with a key for each environment."""
