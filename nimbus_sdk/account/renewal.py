@@ -151,7 +151,7 @@ def store_session(settings: Settings, found: FoundKey, session: SessionRecord) -
 
 def write_session(paths: Paths, session: SessionRecord) -> None:
     """Write a confirmed session, and the time at which it was confirmed as the latest time seen."""
-    if is_kept_beside(paths, session):
+    if is_stored_beside_own(paths, session):
         sealed.write_dotenv_session(paths, session.key_fingerprint, session.to_dict())
     else:
         if session.key_source == DOTENV and (own := _own_session(paths)) is not None:
@@ -163,7 +163,7 @@ def write_session(paths: Paths, session: SessionRecord) -> None:
     clear_cache()
 
 
-def is_kept_beside(paths: Paths, session: SessionRecord) -> bool:
+def is_stored_beside_own(paths: Paths, session: SessionRecord) -> bool:
     """Whether a session is stored beside the profile's own, since its key came from a ``.env`` alone.
 
     A ``.env`` may come with a folder from a stranger, who may revoke the key that is in it.

@@ -110,7 +110,7 @@ def _commit(
 ) -> SessionRecord:
     """Store everything; the new state takes effect with the switch of the core's pointer."""
     with renewal.storing_key(settings, found, session) as session:
-        if renewal.is_kept_beside(settings.paths, session):
+        if renewal.is_stored_beside_own(settings.paths, session):
             renewal.write_session(settings.paths, session)
         else:
             sealed.stage_session(settings.paths, session.to_dict(), core.install_id)

@@ -33,7 +33,7 @@ class Deadline:
         """Move the deadline by some seconds, for example by what a prompt took."""
         self._end += seconds
 
-    def keep(self, seconds: float) -> None:
+    def extend_to(self, seconds: float) -> None:
         """Move the deadline, if necessary, so that these seconds are left: a download has made progress."""
         self._end = max(self._end, self._clock() + seconds)
 

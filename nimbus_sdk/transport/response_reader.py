@@ -93,7 +93,7 @@ class ResponseReader:
             self._sink.write(chunk)
             if self._sink.progress > self._progress:
                 self._progress = self._sink.progress
-                self._deadline.keep(seconds_for_outage(self._request.silence or SILENCE_SECONDS))
+                self._deadline.extend_to(seconds_for_outage(self._request.silence or SILENCE_SECONDS))
         else:
             self._chunks.append(chunk if self._inflate is None else self._unpack(chunk, self._inflate))
             if max(self._size, self._inflated) > BODY_LIMIT:

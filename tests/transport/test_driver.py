@@ -213,7 +213,7 @@ def arriving(error):
 
     def play(request, deadline):
         request.sink.progress += 1
-        deadline.keep(seconds_for_outage(request.silence))
+        deadline.extend_to(seconds_for_outage(request.silence))
         raise error
 
     return play
