@@ -47,6 +47,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
 def page(browser: WebDriver, sandbox: Sandbox) -> Iterator[WebDriver]:
     """The page of a sandbox; no error may be in the browser's console at the end."""
     browser.get("about:blank")
+    # The page of the test before may have asked its sandbox once more, which had ended.
+    browser.get_log("browser")
     browser.get(sandbox.page_url)
     wait_for(browser, lambda: browser.find_element(By.ID, "content").is_displayed())
     yield browser
