@@ -118,14 +118,15 @@ def test_what_cannot_be_learned_from_is_refused_or_passed_over() -> None:
     [
         None,
         3,
-        {"chunk_size": 0, "tempers": [1.0], "distinctness": [0.5]},
-        {"chunk_size": 4, "tempers": [], "distinctness": []},
-        {"chunk_size": 4, "tempers": [-1.0], "distinctness": [0.5]},
-        {"chunk_size": 4, "tempers": ["1"], "distinctness": [0.5]},
-        {"chunk_size": True, "tempers": [1.0], "distinctness": [0.5]},
-        {"tempers": [1.0], "distinctness": [0.5]},
-        {"chunk_size": 4, "tempers": [1.0], "distinctness": [0.5, 0.5]},
-        {"chunk_size": 4, "tempers": [1.0], "distinctness": [-1e7]},
+        {"chunk_size": 0, "tempers": [1.0], "least_distinctness": [0.5]},
+        {"chunk_size": 4, "tempers": [], "least_distinctness": []},
+        {"chunk_size": 4, "tempers": [-1.0], "least_distinctness": [0.5]},
+        {"chunk_size": 4, "tempers": ["1"], "least_distinctness": [0.5]},
+        {"chunk_size": True, "tempers": [1.0], "least_distinctness": [0.5]},
+        {"tempers": [1.0], "least_distinctness": [0.5]},
+        {"chunk_size": 4, "tempers": [1.0], "distinctness": [0.5]},
+        {"chunk_size": 4, "tempers": [1.0], "least_distinctness": [0.5, 0.5]},
+        {"chunk_size": 4, "tempers": [1.0], "least_distinctness": [-1e7]},
     ],
 )
 def test_details_of_a_file_are_not_trusted(detail: object) -> None:
@@ -145,5 +146,5 @@ def test_tempers_between_and_beyond_the_learned_numbers() -> None:
     assert card.details["tempering"] == {
         "chunk_size": 4,
         "tempers": [1.0, 0.6, 0.5],
-        "distinctness": [1.0, 0.9, 0.7],
+        "least_distinctness": [1.0, 0.9, 0.7],
     }

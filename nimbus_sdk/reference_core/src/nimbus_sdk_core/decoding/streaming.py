@@ -24,7 +24,6 @@ from ..models.adaptation import Adapt, Adaptation, start_adaptation
 from ..models.compatibility import check_metadata_fits, check_metadata_kind, check_model
 from ..models.pipeline import Pipeline, find_decoder, read_vectors_of
 from ..models.protocol import Decoder, snapshot
-from ..models.rest import measure_distinctness
 from ..models.scoring import OUTLIER_SCORE, standardize_distance
 from ..models.tempering import read_tempers
 from .batch_result import class_balance
@@ -294,9 +293,7 @@ def finalize_trial(
     about = session.metadata if decoder.card is None else decoder.card.metadata
     joined = _join_chunks(session, about)
     outlier_score = standardize_distance(decoder.score_trials(joined[None]), len(joined))
-    least = session.evidence.least_distinctness()
-    distinctness = float(measure_distinctness(decoder, joined[None], about)[0])
-    is_rest = outlier_score > OUTLIER_SCORE or distinctness < least
+    is_rest = outlier_score > OUTLIER_SCORE or session.evidence.is_indistinct(decoder, joined, about)
     session.monitor.add_trial(outlier_score)
     session.monitor.add_vector(decoder, joined)
     fell_back = method == "unanimous" and not is_unanimous(votes.choices)

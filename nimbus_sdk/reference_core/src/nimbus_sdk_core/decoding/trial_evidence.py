@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from .._types import FloatArray
+from ..data.metadata import BCIMetadata
+from ..models.protocol import Decoder
+from ..models.rest import measure_distinctness
 from ..models.tempering import Tempers, log_ratios
 
 
@@ -40,11 +41,18 @@ class TrialEvidence:
         self._sums = self._sums + length * log_posterior
         self._length += length
 
-    def least_distinctness(self) -> float:
-        """The distinctness in bits that 95 % of the trials exceed by now; minus infinity if not learned."""
+    def is_indistinct(self, decoder: Decoder, vector: FloatArray, metadata: BCIMetadata) -> bool:
+        """Whether 95 % of the trials are farther from one without an effect by now; False if not learned.
+
+        Args:
+            decoder: The model.
+            vector: Of all chunks together, shape (n_features,).
+            metadata: Of the trial.
+        """
         if self._tempers is None or not self._length:
-            return -math.inf
-        return self._tempers.least_distinctness(self._length)
+            return False
+        distinctness = measure_distinctness(decoder, vector[None], metadata)[0]
+        return bool(distinctness < self._tempers.least_distinctness(self._length))
 
     def posterior(self, priors: FloatArray) -> FloatArray:
         """Probability of each class given the chunks so far, shape (n_classes,).

@@ -86,7 +86,7 @@ def read_tempers(model: Decoder | Pipeline) -> Tempers | None:
     if not isinstance(found, Mapping):
         return None
     size, values = found.get("chunk_size"), _read_numbers(found.get("tempers"), 0.0, _LARGEST)
-    distinctness = _read_numbers(found.get("distinctness"), -MOST_BITS, MOST_BITS)
+    distinctness = _read_numbers(found.get("least_distinctness"), -MOST_BITS, MOST_BITS)
     if type(size) is not int or size < 1 or not values or len(values) != len(distinctness):
         return None
     return Tempers(size, values, distinctness)
@@ -104,7 +104,11 @@ def _read_numbers(listed: JsonValue, least: float, most: float) -> tuple[float, 
 def with_tempers(card: ModelCard, tempers: Tempers) -> ModelCard:
     """Return a card that has tempers."""
     lists = cast("list[list[JsonValue]]", [list(tempers.values), list(tempers.distinctness)])
-    learned: JsonValue = {"chunk_size": tempers.chunk_size, "tempers": lists[0], "distinctness": lists[1]}
+    learned: JsonValue = {
+        "chunk_size": tempers.chunk_size,
+        "tempers": lists[0],
+        "least_distinctness": lists[1],
+    }
     return replace(card, details={**card.details, DETAIL: learned})
 
 
