@@ -25,7 +25,7 @@ MODULES = (
     "sklearn_suite",
     "benchmarks",
     "benchmarks.decoding",
-    "benchmarks.rest",
+    "benchmarks.distinctness",
 )
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from .._types import FloatArray
 from ..data.metadata import BCIMetadata
+from ..models.distinctness import measure_distinctness
 from ..models.protocol import Decoder
-from ..models.rest import measure_distinctness
 from ..models.tempering import Tempers, log_ratios
 
 

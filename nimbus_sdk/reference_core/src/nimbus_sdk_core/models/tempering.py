@@ -28,10 +28,10 @@ from ..data.bci_data import BCIData
 from ..data.labels import encode_labels
 from ..errors import CoreDataError
 from .compatibility import check_data_fits
+from .distinctness import MOST_BITS, measure_distinctness
 from .model_card import JsonValue, ModelCard
 from .pipeline import Pipeline, find_decoder
 from .protocol import Decoder, snapshot
-from .rest import MOST_BITS, measure_distinctness
 from .scoring import log_posteriors
 
 M = TypeVar("M", bound=Decoder | Pipeline)

@@ -1,4 +1,4 @@
-"""``python -m tests.qualification.benchmarks.rest``: how well trials without an effect are recognized.
+"""``python -m tests.qualification.benchmarks.distinctness``: is a trial without an effect recognized?
 
 Models learn from labelled trials alone and decide on streams of other such trials and of trials without any
 effect. Beside them, the best that is possible: the likelihood ratio of a decoder that has learned from
@@ -200,7 +200,7 @@ def write(outcomes: list[Outcome]) -> None:
         "ones. To use trials without an effect, make them a class of their own. In P300, a flash that "
         "nobody awaited is itself nearly without an effect.\n\n"
         f"{page.markdown(heads, rows)}\n\n"
-        "`python -m tests.qualification.benchmarks.rest --write` measures this table."
+        "`python -m tests.qualification.benchmarks.distinctness --write` measures this table."
     )
     page.put("Trials without an effect", text, PAGE)
 
@@ -208,7 +208,7 @@ def write(outcomes: list[Outcome]) -> None:
 def main() -> int:
     """Measure, print, and write the table where asked to."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.qualification.benchmarks.rest", description=__doc__
+        prog="python -m tests.qualification.benchmarks.distinctness", description=__doc__
     )
     parser.add_argument("--write", action="store_true", help="into accuracy.md")
     chosen = parser.parse_args()

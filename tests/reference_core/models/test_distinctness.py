@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from nimbus_sdk_core import BCIMetadata, NimbusLDA, NimbusProbit, NimbusQDA
-from nimbus_sdk_core.models.rest import describe_rest, measure_distinctness
+from nimbus_sdk_core.models.distinctness import describe_rest, measure_distinctness
 from nimbus_sdk_core.stats.niw import NormalInverseWishart
 from scipy.special import logsumexp
 from scipy.stats import multivariate_t
