@@ -20,7 +20,7 @@ from nimbus_sdk.cli.ui.groups import list_exit_codes
 from nimbus_sdk.config import settings
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import NimbusError
-from nimbus_sdk.transport.status import BY_CODE, BY_STATUS
+from nimbus_sdk.transport.status_errors import BY_CODE, BY_STATUS
 
 FOLDER = Path(__file__).parent
 _COMPUTED = re.compile(r"(<!-- computed: ([\w-]+) -->\n\n).*?(?=<!-- end -->)", re.DOTALL)

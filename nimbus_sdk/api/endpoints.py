@@ -26,7 +26,7 @@ from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import InvalidKeyError, KeyNotFoundError, ResponseFormatError
 from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, Response, send
 from nimbus_sdk.transport.parse import parse_response
-from nimbus_sdk.transport.status import raise_for_status
+from nimbus_sdk.transport.status_errors import raise_for_status
 
 EventType = Literal["inference", "model_load", "error"]
 InferenceType = Literal["batch", "streaming"]

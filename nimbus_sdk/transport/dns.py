@@ -15,7 +15,7 @@ from typing import TypeAlias, cast
 
 from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
 from nimbus_sdk.errors import NimbusError, NimbusTimeoutError
-from nimbus_sdk.transport.failures import unknown_host_error
+from nimbus_sdk.transport.connection_errors import unknown_host_error
 
 Address: TypeAlias = tuple[socket.AddressFamily, tuple[str, int]]
 """Where a socket of a family connects to."""

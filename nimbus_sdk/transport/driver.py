@@ -17,7 +17,7 @@ from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Blocking, Flow, Request, Response, Sleep, Step
 from nimbus_sdk.transport.rate_limit import PROCESS_LIMITS, Limits
 from nimbus_sdk.transport.retry import Retries, is_of_own_limit
-from nimbus_sdk.transport.status import raise_for_status
+from nimbus_sdk.transport.status_errors import raise_for_status
 
 T = TypeVar("T")
 _opening = threading.Lock()

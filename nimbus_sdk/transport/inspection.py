@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from nimbus_sdk.errors import NimbusConnectionError, ResponseFormatError
+from nimbus_sdk.transport.connection_errors import OTHER_HOST_CODES, find_cause, from_exception
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.dns import Address, connect, resolve
-from nimbus_sdk.transport.failures import OTHER_HOST_CODES, find_cause, from_exception
 from nimbus_sdk.transport.flow import Request, Response
 from nimbus_sdk.transport.proxies import Proxy, Route
 from nimbus_sdk.transport.redaction import sanitize

@@ -18,7 +18,7 @@ from nimbus_sdk.errors import (
     ResponseFormatError,
 )
 from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, Response, Sink, send
-from nimbus_sdk.transport.status import quote_message
+from nimbus_sdk.transport.status_errors import quote_message
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

@@ -32,7 +32,7 @@ from nimbus_sdk.storage.keyring_breaker import read_breaker
 from nimbus_sdk.transport.flow import Request, Response
 from nimbus_sdk.transport.parse import parse_response
 from nimbus_sdk.transport.retry import LONGEST_REQUESTED_SECONDS, parse_retry_after
-from nimbus_sdk.transport.status import raise_for_status
+from nimbus_sdk.transport.status_errors import raise_for_status
 from tests.support.wheels import record
 
 Reader = Callable[[bytes], None]

@@ -8,7 +8,7 @@ import pytest
 
 from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import NimbusConnectionError, NimbusTimeoutError
-from nimbus_sdk.transport.failures import from_exception, unknown_host_error
+from nimbus_sdk.transport.connection_errors import from_exception, unknown_host_error
 from nimbus_sdk.transport.flow import HeaderAuth, Request
 from nimbus_sdk.transport.proxies import Proxy, Route
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from nimbus_sdk import errors
-from nimbus_sdk.transport.failures import CLIENT_CERTIFICATE_HINT
+from nimbus_sdk.transport.connection_errors import CLIENT_CERTIFICATE_HINT
 from nimbus_sdk.transport.flow import Request, Response
 from nimbus_sdk.transport.redaction import sanitize
 from nimbus_sdk.transport.retry import parse_retry_after

@@ -11,7 +11,7 @@ from nimbus_sdk import errors
 from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import ApiError, NimbusConnectionError, NimbusError
 from nimbus_sdk.transport.flow import HeaderAuth, Request, Response
-from nimbus_sdk.transport.status import raise_for_status
+from nimbus_sdk.transport.status_errors import raise_for_status
 from tests.support.raw_server import saying, serving
 
 API = "https://api.nimbusbci.com"
