@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from nimbus_sdk.cli.commands.services import ServiceCommands
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import Yes, argument, flag, option
+from nimbus_sdk.cli.ui.service_commands import ServiceCommands
 from nimbus_sdk.display import terminal
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError
 from nimbus_sdk.transport.redaction import mask_keys

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-from nimbus_sdk.cli.commands.services import ServiceCommands
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import argument, option
+from nimbus_sdk.cli.ui.service_commands import ServiceCommands
 from nimbus_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:

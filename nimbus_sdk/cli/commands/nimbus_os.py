@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nimbus_sdk.cli.commands.services import ServiceCommands, read_key
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import KeyFromStdin, argument, option
+from nimbus_sdk.cli.ui.service_commands import ServiceCommands, read_key
 from nimbus_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:

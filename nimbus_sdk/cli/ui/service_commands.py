@@ -1,4 +1,4 @@
-"""What the commands of the further services share: client, options, and save-key, restore-key, forget-key."""
+"""Commands that work with the client of one further service, and its save-key, restore-key, forget-key."""
 
 from __future__ import annotations
 
