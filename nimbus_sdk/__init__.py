@@ -51,7 +51,8 @@ if TYPE_CHECKING:
         get_model_info,
         list_available_models,
     )
-    from nimbus_sdk.core.status import InstallationStatus, check_installation, uninstall_core
+    from nimbus_sdk.core.status import InstallationStatus, check_installation
+    from nimbus_sdk.core.uninstall import uninstall_core
     from nimbus_sdk.display.progress import ProgressEvent
     from nimbus_sdk.errors import (
         ApiError,
@@ -137,7 +138,8 @@ _NAMES_BY_MODULE = {
         "SessionTamperedError"
     ),
     "nimbus_sdk.core.install": "install_core",
-    "nimbus_sdk.core.status": "InstallationStatus check_installation uninstall_core",
+    "nimbus_sdk.core.status": "InstallationStatus check_installation",
+    "nimbus_sdk.core.uninstall": "uninstall_core",
     "nimbus_sdk.core.model_download": "download_model",
     "nimbus_sdk.display.progress": "ProgressEvent",
     "nimbus_sdk.account.revocation": "RevocationResult revoke_api_key",

@@ -1,15 +1,12 @@
-"""Check what is installed, and remove it."""
+"""Check whether the installed core can be used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
-from nimbus_sdk.account import renewal
 from nimbus_sdk.account.session import AuthSession, current_session
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.wheel import loader, manifest, switching, verify
+from nimbus_sdk.core.wheel import loader, manifest, verify
 from nimbus_sdk.errors import (
     CoreError,
     CoreIntegrityError,
@@ -18,11 +15,6 @@ from nimbus_sdk.errors import (
     SessionError,
 )
 from nimbus_sdk.errors.printable import printable_texts
-from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.transport.client import Prepared, make_pair
-from nimbus_sdk.transport.flow import Flow, run_blocking
-
-T = TypeVar("T")
 
 
 @printable_texts
@@ -99,29 +91,6 @@ def check_installation(*, profile: str | None = None) -> InstallationStatus:
         except CoreError as error:
             problems, hint = (error.message,), error.hint
     return InstallationStatus(True, core.version, core.folder, session, problems, hint)
-
-
-def _uninstall_core(*, profile: str | None = None) -> Prepared[tuple[str, ...]]:
-    """Remove every version of the core from this machine; session and key stay.
-
-    Returns:
-        The versions that were removed.
-
-    Raises:
-        CoreInstallError: A file cannot be read or written.
-    """
-    settings = Settings.load(profile=profile)
-    return settings, change_installed_flow(settings, switching.uninstall)
-
-
-uninstall_core, uninstall_core_async = make_pair(_uninstall_core)
-
-
-def change_installed_flow(settings: Settings, change: Callable[[str], T]) -> Flow[T]:
-    """Call a function with the folder of all versions while no other process changes them."""
-    with Lock(settings.paths.lock) as lock:
-        yield from renewal.acquire_lock(lock)
-        return (yield from run_blocking(lambda: change(settings.paths.core)))
 
 
 def _session(settings: Settings) -> AuthSession | None:

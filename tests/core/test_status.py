@@ -1,4 +1,4 @@
-"""What is installed: checked, taken from, removed."""
+"""Whether what is installed can be used."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from tests.support.flows import FIRST_INSTALL, TINY_CORE
+from tests.support.flows import TINY_CORE
 
 pytestmark = TINY_CORE
 
@@ -97,20 +97,6 @@ def test_a_damaged_pointer_is_reported(sdk, key, paths, content):
     assert status.problems
     sdk.install_core(key)
     assert sdk.check_installation()
-
-
-def test_uninstalling_removes_every_version_and_nothing_else(sdk, key, publish, asked):
-    """Session and key stay, so that installing again needs no key."""
-    sdk.install_core(key)
-    publish("0.2.0")
-    sdk.install_core(key, force=True)
-    assert set(sdk.uninstall_core()) == {"0.1.0", "0.2.0"}
-    assert sdk.uninstall_core() == ()
-    assert not sdk.check_installation()
-    assert sdk.current_session()
-    asked()
-    sdk.install_core()
-    assert asked() == FIRST_INSTALL
 
 
 def test_a_core_that_lacks_a_package_is_reported_with_the_command(sdk, key, monkeypatch):

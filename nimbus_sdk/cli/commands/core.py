@@ -223,7 +223,7 @@ def _switch(profile: str | None, change: Callable[[str], InstalledCore], *, as_j
 
 
 def _run_locked(profile: str | None, change: Callable[[str], T]) -> T:
-    from nimbus_sdk.core.status import change_installed_flow
+    from nimbus_sdk.core.uninstall import change_installed_flow
     from nimbus_sdk.transport.driver import run
 
     settings = Settings.load(profile=profile)
