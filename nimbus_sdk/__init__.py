@@ -26,17 +26,15 @@ if TYPE_CHECKING:
     from nimbus_sdk import errors as errors
     from nimbus_sdk import sandbox as sandbox
     from nimbus_sdk import services as services
-    from nimbus_sdk.account.operations import (
+    from nimbus_sdk.account.authentication import authenticate, authenticate_from_storage
+    from nimbus_sdk.account.quota import (
         QuotaStatus,
-        authenticate,
-        authenticate_from_storage,
         check_quota_and_refresh,
         get_quota_status,
-        invalidate_session,
         refresh_quota,
     )
     from nimbus_sdk.account.revocation import RevocationResult, revoke_api_key
-    from nimbus_sdk.account.session import AuthSession, current_session
+    from nimbus_sdk.account.session import AuthSession, current_session, invalidate_session
     from nimbus_sdk.account.stored_keys import (
         delete_stored_api_key,
         explain,
@@ -120,10 +118,8 @@ if TYPE_CHECKING:
     RxPolyaModel = NimbusProbit
 
 _NAMES_BY_MODULE = {
-    "nimbus_sdk.account.operations": (
-        "QuotaStatus authenticate authenticate_from_storage check_quota_and_refresh get_quota_status "
-        "invalidate_session refresh_quota"
-    ),
+    "nimbus_sdk.account.authentication": "authenticate authenticate_from_storage",
+    "nimbus_sdk.account.quota": "QuotaStatus check_quota_and_refresh get_quota_status refresh_quota",
     "nimbus_sdk.core.model_registry": (
         "check_model_license_compatibility get_model_info list_available_models"
     ),
@@ -143,7 +139,7 @@ _NAMES_BY_MODULE = {
     "nimbus_sdk.core.model_download": "download_model",
     "nimbus_sdk.display.progress": "ProgressEvent",
     "nimbus_sdk.account.revocation": "RevocationResult revoke_api_key",
-    "nimbus_sdk.account.session": "AuthSession current_session",
+    "nimbus_sdk.account.session": "AuthSession current_session invalidate_session",
     "nimbus_sdk.storage.key_lookup": "KeyResolution",
     "nimbus_sdk.account.stored_keys": "delete_stored_api_key explain get_stored_api_key save_api_key",
 }

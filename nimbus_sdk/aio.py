@@ -8,11 +8,11 @@ Examples:
 
 from __future__ import annotations
 
-from nimbus_sdk.account import operations, session, stored_keys
-from nimbus_sdk.account.operations import authenticate_async as authenticate
-from nimbus_sdk.account.operations import authenticate_from_storage_async as authenticate_from_storage
-from nimbus_sdk.account.operations import check_quota_and_refresh_async as check_quota_and_refresh
-from nimbus_sdk.account.operations import refresh_quota_async as refresh_quota
+from nimbus_sdk.account import quota, session, stored_keys
+from nimbus_sdk.account.authentication import authenticate_async as authenticate
+from nimbus_sdk.account.authentication import authenticate_from_storage_async as authenticate_from_storage
+from nimbus_sdk.account.quota import check_quota_and_refresh_async as check_quota_and_refresh
+from nimbus_sdk.account.quota import refresh_quota_async as refresh_quota
 from nimbus_sdk.account.revocation import revoke_api_key_async as revoke_api_key
 from nimbus_sdk.account.stored_keys import save_api_key_async as save_api_key
 from nimbus_sdk.api.client import AsyncNimbusClient
@@ -31,9 +31,9 @@ check_installation = in_thread(status.check_installation)
 current_session = in_thread(session.current_session)
 delete_stored_api_key = in_thread(stored_keys.delete_stored_api_key)
 explain = in_thread(stored_keys.explain)
-get_quota_status = in_thread(operations.get_quota_status)
+get_quota_status = in_thread(quota.get_quota_status)
 get_stored_api_key = in_thread(stored_keys.get_stored_api_key)
-invalidate_session = in_thread(operations.invalidate_session)
+invalidate_session = in_thread(session.invalidate_session)
 
 __all__ = [
     "AsyncNimbusClient",

@@ -10,7 +10,11 @@ from nimbus_sdk.account import session_lookup
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors.printable import printable_texts
-from nimbus_sdk.storage import fs
+from nimbus_sdk.storage import fs, sealed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from nimbus_sdk.transport.flow import Flow
 
 
 @printable_texts
@@ -29,7 +33,7 @@ class AuthSession(SessionRecord):
         """
         from pydantic import SecretStr
 
-        from nimbus_sdk.account.renewal import find_session_key
+        from nimbus_sdk.account.refresh import find_session_key
 
         return SecretStr(find_session_key(self).key.reveal())
 
@@ -50,8 +54,7 @@ class AuthSession(SessionRecord):
             NimbusConnectionError: The service cannot be reached.
             InvalidKeyError: The service rejected the key; the session is removed.
         """
-        from nimbus_sdk.account.flows import refresh_flow
-        from nimbus_sdk.account.renewal import find_session_key
+        from nimbus_sdk.account.refresh import find_session_key, refresh_flow
         from nimbus_sdk.transport.driver import run
 
         # With another account's key, that account's session would be refreshed.
@@ -69,6 +72,11 @@ class AuthSession(SessionRecord):
 def as_session(record: SessionRecord) -> AuthSession:
     """Return a session with the fields of a record."""
     return AuthSession(**{field.name: getattr(record, field.name) for field in fields(record)})
+
+
+def as_session_flow(flow: Flow[SessionRecord]) -> Flow[AuthSession]:
+    """Run a flow, and return its record as a session."""
+    return as_session((yield from flow))
 
 
 def current_session(*, profile: str | None = None) -> AuthSession:
@@ -92,3 +100,13 @@ def current_session(*, profile: str | None = None) -> AuthSession:
     if before:
         session_lookup.cache_session(profile, session, *before[0])
     return session
+
+
+def invalidate_session(*, profile: str | None = None) -> None:
+    """Remove the stored session; the key and the core stay.
+
+    Raises:
+        SessionError: The file exists and cannot be removed.
+    """
+    sealed.remove_all_sessions(Settings.load(profile=profile).paths)
+    session_lookup.clear_cache()

@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nimbus_sdk.account import renewal
+from nimbus_sdk.account.rejected_keys import record_rejection
 from nimbus_sdk.account.session_record import SessionRecord
+from nimbus_sdk.account.session_store import STORED_SOURCES, is_stored_beside_own, storing_key, write_session
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
@@ -55,12 +56,14 @@ def require_installable(paths: Paths) -> None:
 
 def fetch_wheel(settings: Settings, key: ApiKey, version: str | None, report: Report) -> Flow[CoreWheel]:
     """Fetch the wheel that fits this interpreter and environment: three requests (token, release, asset)."""
+    from nimbus_sdk.api import endpoints
     from nimbus_sdk.core.wheel import download, github, release
 
     github.require_trusted_source(settings)
     yield from run_blocking(lambda: _make_folder(settings.paths.cache))
     report(ProgressEvent("token", "Requesting access to the release"))
-    token = yield from renewal.request_release_token(settings, key)
+    asked = endpoints.github_token(settings.api_url, key)
+    token = (yield from record_rejection(settings, key, asked)).github_token
     report(ProgressEvent("release", "Looking for the release that fits"))
     published = yield from release.find_release(settings, token, version)
     requirements.require_environment(published.requires, published.requires_python)
@@ -102,21 +105,21 @@ def activate(
 
 def stores_key(settings: Settings, found: FoundKey) -> bool:
     """Return whether a key is stored once it was validated: a person gave it, and there is a store."""
-    return found.source in renewal.STORED_SOURCES and settings.credential_store != "none"
+    return found.source in STORED_SOURCES and settings.credential_store != "none"
 
 
 def _commit(
     settings: Settings, found: FoundKey, session: SessionRecord, core: InstalledCore
 ) -> SessionRecord:
     """Store everything; the new state takes effect with the switch of the core's pointer."""
-    with renewal.storing_key(settings, found, session) as session:
-        if renewal.is_stored_beside_own(settings.paths, session):
-            renewal.write_session(settings.paths, session)
+    with storing_key(settings, found, session) as session:
+        if is_stored_beside_own(settings.paths, session):
+            write_session(settings.paths, session)
         else:
             sealed.stage_session(settings.paths, session.to_dict(), core.install_id)
         switching.switch(settings.paths.core, core)
     try:
-        renewal.write_session(settings.paths, session)
+        write_session(settings.paths, session)
         switching.prune(settings.paths.core)
     except NimbusError as error:
         # The new state is in effect: the staged session counts, and a later run cleans up.

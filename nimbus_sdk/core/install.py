@@ -11,10 +11,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nimbus_sdk.account import renewal
+from nimbus_sdk.account.home_lock import acquire_lock
+from nimbus_sdk.account.refresh import BRIEF_WAIT_SECONDS, CACHED_TIMEOUT_SECONDS, refresh_or_use_stale
 from nimbus_sdk.account.session import AuthSession, as_session
 from nimbus_sdk.account.session_lookup import find_session
 from nimbus_sdk.account.session_record import SessionRecord, validity
+from nimbus_sdk.account.session_store import store_session
+from nimbus_sdk.account.validation import use_stale, validate_key, with_found_key
 from nimbus_sdk.config.keys import ApiKey, parse_key, raise_if_invalid
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.core.activation import activate, fetch_wheel, require_installable, stores_key
@@ -124,16 +127,16 @@ def install_flow(
         report(ProgressEvent("done", "The core is installed, and the session is valid"))
         return session
     with Lock(settings.paths.lock) as lock:
-        timeout = None if session is None else renewal.BRIEF_WAIT_SECONDS
-        refresh_time = Deadline(renewal.CACHED_TIMEOUT_SECONDS)
+        timeout = None if session is None else BRIEF_WAIT_SECONDS
+        refresh_time = Deadline(CACHED_TIMEOUT_SECONDS)
         try:
-            yield from renewal.acquire_lock(lock, lambda: report(_WAITING), timeout)
+            yield from acquire_lock(lock, lambda: report(_WAITING), timeout)
         except NimbusTimeoutError as error:
             if session is None:
                 raise
             # The others may be waiting, one after the other, for a service that does not answer.
             session = (yield from run_blocking(find_usable)) or session
-            return session if _is_complete(settings, known, session) else renewal.use_stale(session, error)
+            return session if _is_complete(settings, known, session) else use_stale(session, error)
         seconds = refresh_time.remaining()
         # Another process may have done everything in the meantime.
         session = yield from run_blocking(find_usable)
@@ -141,15 +144,15 @@ def install_flow(
             return session
         install = partial(_validate_and_install, settings, version, report, force)
         if session is None:
-            return (yield from renewal.with_found_key(settings, given_key, install))
+            return (yield from with_found_key(settings, given_key, install))
         # With a session to go on with, nobody is asked for a key.
         try:
             found = yield from run_blocking(lambda: find_key(settings, given_key, prompt=no_prompt))
         except (MissingKeyError, CredentialStoreError) as error:
-            return renewal.use_stale(session, error)
+            return use_stale(session, error)
         if session.key_fingerprint == found.key.fingerprint:
             report(ProgressEvent("validate", "Refreshing the session"))
-            return (yield from renewal.refresh_or_use_stale(settings, found, session, seconds))
+            return (yield from refresh_or_use_stale(settings, found, session, seconds))
         return (yield from install(found))
 
 
@@ -162,13 +165,13 @@ def _validate_and_install(
         yield from run_blocking(lambda: require_installable(settings.paths))
     report(ProgressEvent("validate", f"Validating {found.key.masked}"))
     try:
-        session = yield from renewal.validate_key(settings, found.key)
+        session = yield from validate_key(settings, found.key)
     except (InvalidKeyError, KeyExpiredError):
         report(ProgressEvent("validate", f"{found.key.masked} was rejected"))
         raise
     if core is not None:
         number = core.version
-        session = yield from run_blocking(lambda: renewal.store_session(settings, found, session))
+        session = yield from run_blocking(lambda: store_session(settings, found, session))
     else:
         wheel = yield from fetch_wheel(settings, found.key, version, report)
         number = wheel.name.split("-")[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from nimbus_sdk.account import renewal
+from nimbus_sdk.account.home_lock import acquire_lock
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import switching
 from nimbus_sdk.storage.lock import Lock
@@ -34,5 +34,5 @@ uninstall_core, uninstall_core_async = make_pair(_uninstall_core)
 def change_installed_flow(settings: Settings, change: Callable[[str], T]) -> Flow[T]:
     """Call a function with the folder of all versions while no other process changes them."""
     with Lock(settings.paths.lock) as lock:
-        yield from renewal.acquire_lock(lock)
+        yield from acquire_lock(lock)
         return (yield from run_blocking(lambda: change(settings.paths.core)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from nimbus_sdk.account.flows import refresh_flow
+from nimbus_sdk.account.refresh import refresh_flow
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.status import check_installation

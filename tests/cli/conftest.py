@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from nimbus_sdk.account.operations import authenticate
+from nimbus_sdk.account.authentication import authenticate
 from nimbus_sdk.cli import main
 from nimbus_sdk.sandbox import Sandbox
 from tests.support.fork_server import ForkServer

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nimbus_sdk.account.flows import authenticate_flow
+from nimbus_sdk.account.authentication import authenticate_flow
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from nimbus_sdk.account.flows import authenticate_flow, refresh_flow
+from nimbus_sdk.account.authentication import authenticate_flow
+from nimbus_sdk.account.refresh import refresh_flow
 from nimbus_sdk.account.revocation import revoke_flow
 from nimbus_sdk.account.session_lookup import stored_session
 from nimbus_sdk.api import endpoints

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nimbus_sdk.account import renewal
+from nimbus_sdk.account.session_store import storing_key
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN
 from nimbus_sdk.errors import CoreInstallError, CredentialStoreError
@@ -109,7 +109,7 @@ def test_an_install_that_fails_leaves_the_key_of_a_locked_keyring_in_use(setting
     found = FoundKey(TWO, "argument", "the argument")
 
     def install():
-        with renewal.storing_key(settings, found, made(key_fingerprint=TWO.fingerprint)):
+        with storing_key(settings, found, made(key_fingerprint=TWO.fingerprint)):
             assert FileStore(paths.credentials).read(paths.profile).key == TWO
             raise CoreInstallError("The disk is full.")
 
@@ -132,7 +132,7 @@ def test_what_stays_of_an_install_that_fails_is_said(settings, paths, use_backen
         raise CredentialStoreError("The disk refused.")
 
     def install():
-        with renewal.storing_key(settings, found, session):
+        with storing_key(settings, found, session):
             monkeypatch.setattr(FileStore, "delete", refuse)
             raise CoreInstallError("The disk is full.")
 

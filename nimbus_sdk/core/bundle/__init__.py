@@ -18,10 +18,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from nimbus_sdk.account import renewal
+from nimbus_sdk.account.home_lock import acquire_lock
 from nimbus_sdk.account.session import AuthSession, as_session
 from nimbus_sdk.account.session_lookup import stored_session
 from nimbus_sdk.account.session_record import SessionRecord, require_valid
+from nimbus_sdk.account.validation import validate_key
 from nimbus_sdk.config.keys import parse_key, raise_if_invalid
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
@@ -144,7 +145,7 @@ def create_flow(
     _require_new_file(path)
     found = yield from run_blocking(lambda: find_key(settings, raise_if_invalid(given)))
     report(ProgressEvent("validate", f"Validating {found.key.masked}"))
-    session = yield from renewal.validate_key(settings, found.key)
+    session = yield from validate_key(settings, found.key)
     wheel = yield from fetch_wheel(settings, found.key, version, report)
     try:
         report(ProgressEvent("save", "Encrypting"))
@@ -168,7 +169,7 @@ def install_flow(settings: Settings, path: str, passphrase: str, report: Report)
     try:
         bundled = require_valid(replace(contents.session, profile=settings.profile), datetime.now(UTC))
         version = _compatible_version(contents.wheel_name)
-        yield from renewal.acquire_lock(lock)
+        yield from acquire_lock(lock)
         previous = yield from run_blocking(lambda: _version_in_use(paths))
         session = yield from run_blocking(lambda: _latest_session(paths, bundled, datetime.now(UTC)))
         found = FoundKey(contents.key, "bundle", os.path.basename(path))

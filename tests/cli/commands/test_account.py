@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.account.operations import authenticate
+from nimbus_sdk.account.authentication import authenticate
 from nimbus_sdk.sandbox import Sandbox
 from tests.cli.conftest import Nimbus
 from tests.support.raw_server import Ender

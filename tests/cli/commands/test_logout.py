@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.account.operations import authenticate
+from nimbus_sdk.account.authentication import authenticate
 from nimbus_sdk.account.stored_keys import get_stored_api_key
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings

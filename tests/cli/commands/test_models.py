@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk import delete_stored_api_key, install_core
-from nimbus_sdk.account.operations import authenticate
+from nimbus_sdk.account.authentication import authenticate
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.sandbox import Sandbox
 from tests.cli.conftest import AtTerminal, Nimbus

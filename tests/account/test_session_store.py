@@ -1,4 +1,4 @@
-"""Keeping what was confirmed: all of it or none, one process after the other."""
+"""Storing what was confirmed: all of it or none."""
 
 import logging
 import os
@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk import errors
-from nimbus_sdk.account import renewal
-from nimbus_sdk.storage.lock import Lock
+from nimbus_sdk.account import session_store
 from tests.support.flows import TINY_CORE
 
 pytestmark = TINY_CORE
@@ -89,7 +88,7 @@ def test_a_store_that_fails_while_it_is_restored_is_logged(sdk, key, full_disk, 
     def refuse(*_):
         raise errors.CredentialStoreError("the store is locked")
 
-    monkeypatch.setattr(renewal, "delete_key", refuse)
+    monkeypatch.setattr(session_store, "delete_key", refuse)
     full_disk()
     with caplog.at_level(logging.WARNING, "nimbus_sdk"), pytest.raises(errors.SessionError):
         sdk.authenticate(key)
@@ -104,24 +103,3 @@ def test_a_store_that_refuses_the_key_stores_no_session(sdk, key, paths):
         sdk.authenticate(key)
     with pytest.raises(errors.SessionNotFoundError):
         sdk.current_session()
-
-
-def test_another_process_that_is_busy_for_too_long_is_reported(sdk, key, paths, monkeypatch):
-    """With the lock's path, after the time that waiting is given; a renewal waits as long as it may take."""
-    monkeypatch.setattr(renewal, "LOCK_WAIT_SECONDS", 0.05)
-    with Lock(paths.lock) as lock:
-        assert lock.try_acquire()
-        refresh = lambda: sdk.refresh_quota(timeout=0.05)  # noqa: E731
-        for call in (lambda: sdk.install_core(key), refresh, sdk.uninstall_core):
-            with pytest.raises(errors.NimbusTimeoutError, match=r"doing the same for 0\.1 s") as caught:
-                call()
-            assert paths.lock in caught.value.hint
-
-
-def test_where_no_lock_can_be_made_one_goes_on_without(sdk, key, paths, caplog):
-    """A lock saves work; nothing rests on it."""
-    os.makedirs(paths.lock)
-    with caplog.at_level(logging.DEBUG, "nimbus_sdk"):
-        assert sdk.install_core(key).license_type == "research"
-    assert "continuing without" in caplog.text
-    assert sdk.check_installation()
