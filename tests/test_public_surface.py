@@ -1,8 +1,10 @@
 """The names that programs are written against: a list that changes only on purpose."""
 
+import ast
 import importlib
 import inspect
 import pydoc
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
@@ -215,6 +217,31 @@ def test_a_session_has_these_public_members():
 def test_results_cannot_be_changed(name):
     """They are frozen."""
     assert getattr(nimbus_sdk, name).__dataclass_params__.frozen
+
+
+@pytest.mark.parametrize("package", ["nimbus_sdk", "nimbus_sdk.services", "nimbus_sdk.sandbox"])
+def test_type_checkers_see_each_name_that_is_loaded_on_first_use(package):
+    """It is imported for them from the module that has it, and ``__all__`` names it in plain text."""
+    module = importlib.import_module(package)
+    tree = ast.parse(Path(str(module.__file__)).read_text("utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    imported = {
+        (alias.name, node.module)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    names = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    )
+    lazy = module._MODULES
+    assert imported >= set(lazy.items())
+    assert set(names) >= set(lazy)
+    if package != "nimbus_sdk":
+        assert imported == set(lazy.items())
+        assert sorted(names) == sorted(lazy)
 
 
 def test_an_unknown_name_is_no_name():

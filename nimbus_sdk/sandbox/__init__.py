@@ -46,40 +46,50 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nimbus_sdk.sandbox.availability import SandboxUnavailableError as SandboxUnavailableError
-    from nimbus_sdk.sandbox.github.releases import Asset as Asset
-    from nimbus_sdk.sandbox.github.releases import Release as Release
-    from nimbus_sdk.sandbox.http.faults import Fault as Fault
-    from nimbus_sdk.sandbox.http.request_log import Exchange as Exchange
-    from nimbus_sdk.sandbox.nimbus_api.keys import create_key as create_key
-    from nimbus_sdk.sandbox.nimbus_api.keys import list_keys as list_keys
-    from nimbus_sdk.sandbox.nimbus_api.keys import revoke_key as revoke_key
-    from nimbus_sdk.sandbox.sandbox import Sandbox as Sandbox
-    from nimbus_sdk.sandbox.sandbox import serve as serve
+    from nimbus_sdk.sandbox.availability import SandboxUnavailableError
+    from nimbus_sdk.sandbox.github.releases import Asset, Release
+    from nimbus_sdk.sandbox.http.faults import Fault
+    from nimbus_sdk.sandbox.http.request_log import Exchange
+    from nimbus_sdk.sandbox.nimbus_api.keys import create_key, list_keys, revoke_key
+    from nimbus_sdk.sandbox.sandbox import Sandbox, serve
 
-_MODULES = {
-    "Asset": "github.releases",
-    "Exchange": "http.request_log",
-    "Fault": "http.faults",
-    "Release": "github.releases",
-    "Sandbox": "sandbox",
-    "SandboxUnavailableError": "availability",
-    "create_key": "nimbus_api.keys",
-    "list_keys": "nimbus_api.keys",
-    "revoke_key": "nimbus_api.keys",
-    "serve": "sandbox",
+_NAMES_BY_MODULE = {
+    "nimbus_sdk.sandbox.availability": "SandboxUnavailableError",
+    "nimbus_sdk.sandbox.github.releases": "Asset Release",
+    "nimbus_sdk.sandbox.http.faults": "Fault",
+    "nimbus_sdk.sandbox.http.request_log": "Exchange",
+    "nimbus_sdk.sandbox.nimbus_api.keys": "create_key list_keys revoke_key",
+    "nimbus_sdk.sandbox.sandbox": "Sandbox serve",
 }
-__all__ = list(_MODULES)
+_MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names.split()}
+
+__all__ = [
+    "Asset",
+    "Exchange",
+    "Fault",
+    "Release",
+    "Sandbox",
+    "SandboxUnavailableError",
+    "create_key",
+    "list_keys",
+    "revoke_key",
+    "serve",
+]
 
 
-def __getattr__(name: str) -> object:
+def _resolve(name: str) -> object:
     from importlib import import_module
 
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    value: object = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:
+    # Hidden from type checkers, which would accept any misspelt name.
+    __getattr__ = _resolve
 
 
 def __dir__() -> list[str]:

@@ -13,60 +13,73 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nimbus_sdk.services.audit.trail import AuditTrail as AuditTrail
-    from nimbus_sdk.services.audit.verify import AuditReport as AuditReport
-    from nimbus_sdk.services.neuroai.client import AsyncNeuroAI as AsyncNeuroAI
-    from nimbus_sdk.services.neuroai.client import NeuroAI as NeuroAI
-    from nimbus_sdk.services.neuroai.models import KEEP as KEEP
-    from nimbus_sdk.services.neuroai.models import IssuedKey as IssuedKey
-    from nimbus_sdk.services.neuroai.models import KeyCheck as KeyCheck
-    from nimbus_sdk.services.neuroai.models import KeyInfo as KeyInfo
-    from nimbus_sdk.services.neuroai.models import KeyType as KeyType
-    from nimbus_sdk.services.neuroai.models import Permission as Permission
-    from nimbus_sdk.services.neuroai.models import RateLimit as RateLimit
-    from nimbus_sdk.services.neuroai.models import Role as Role
-    from nimbus_sdk.services.nexus.claims import UnverifiedClaims as UnverifiedClaims
-    from nimbus_sdk.services.nexus.client import AsyncNexus as AsyncNexus
-    from nimbus_sdk.services.nexus.client import Nexus as Nexus
-    from nimbus_sdk.services.nexus.client import Thread as Thread
-    from nimbus_sdk.services.nimbus_os.client import AsyncNimbusOS as AsyncNimbusOS
-    from nimbus_sdk.services.nimbus_os.client import NimbusOS as NimbusOS
-    from nimbus_sdk.services.rotation.record import Rotation as Rotation
+    from nimbus_sdk.services.audit.trail import AuditTrail
+    from nimbus_sdk.services.audit.verify import AuditReport
+    from nimbus_sdk.services.neuroai.client import AsyncNeuroAI, NeuroAI
+    from nimbus_sdk.services.neuroai.models import (
+        KEEP,
+        IssuedKey,
+        KeyCheck,
+        KeyInfo,
+        KeyType,
+        Permission,
+        RateLimit,
+        Role,
+    )
+    from nimbus_sdk.services.nexus.claims import UnverifiedClaims
+    from nimbus_sdk.services.nexus.client import AsyncNexus, Nexus, Thread
+    from nimbus_sdk.services.nimbus_os.client import AsyncNimbusOS, NimbusOS
+    from nimbus_sdk.services.rotation.record import Rotation
 
-_HOME = {
-    "AsyncNeuroAI": "neuroai.client",
-    "AsyncNexus": "nexus.client",
-    "AsyncNimbusOS": "nimbus_os.client",
-    "AuditReport": "audit.verify",
-    "AuditTrail": "audit.trail",
-    "IssuedKey": "neuroai.models",
-    "KEEP": "neuroai.models",
-    "KeyCheck": "neuroai.models",
-    "KeyInfo": "neuroai.models",
-    "KeyType": "neuroai.models",
-    "NeuroAI": "neuroai.client",
-    "Nexus": "nexus.client",
-    "NimbusOS": "nimbus_os.client",
-    "Permission": "neuroai.models",
-    "RateLimit": "neuroai.models",
-    "Role": "neuroai.models",
-    "Rotation": "rotation.record",
-    "Thread": "nexus.client",
-    "UnverifiedClaims": "nexus.claims",
+_NAMES_BY_MODULE = {
+    "nimbus_sdk.services.audit.trail": "AuditTrail",
+    "nimbus_sdk.services.audit.verify": "AuditReport",
+    "nimbus_sdk.services.neuroai.client": "AsyncNeuroAI NeuroAI",
+    "nimbus_sdk.services.neuroai.models": "IssuedKey KEEP KeyCheck KeyInfo KeyType Permission RateLimit Role",
+    "nimbus_sdk.services.nexus.claims": "UnverifiedClaims",
+    "nimbus_sdk.services.nexus.client": "AsyncNexus Nexus Thread",
+    "nimbus_sdk.services.nimbus_os.client": "AsyncNimbusOS NimbusOS",
+    "nimbus_sdk.services.rotation.record": "Rotation",
 }
-__all__ = list(_HOME)
+_MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names.split()}
+
+__all__ = [
+    "KEEP",
+    "AsyncNeuroAI",
+    "AsyncNexus",
+    "AsyncNimbusOS",
+    "AuditReport",
+    "AuditTrail",
+    "IssuedKey",
+    "KeyCheck",
+    "KeyInfo",
+    "KeyType",
+    "NeuroAI",
+    "Nexus",
+    "NimbusOS",
+    "Permission",
+    "RateLimit",
+    "Role",
+    "Rotation",
+    "Thread",
+    "UnverifiedClaims",
+]
 
 
-def __getattr__(name: str) -> object:
-    module = _HOME.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def _resolve(name: str) -> object:
     from importlib import import_module
 
-    found: object = getattr(import_module(f"{__name__}.{module}"), name)
-    globals()[name] = found
-    return found
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+if not TYPE_CHECKING:
+    # Hidden from type checkers, which would accept any misspelt name.
+    __getattr__ = _resolve
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_MODULES})
