@@ -12,7 +12,7 @@ import hmac
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from nimbus_sdk.config.paths import Paths
@@ -75,12 +75,17 @@ def read_dotenv_session(paths: Paths, fingerprint: str) -> Record | None:
 
 
 def dotenv_fingerprints(paths: Paths) -> list[str]:
-    """Return the fingerprints of the keys that have such a session."""
-    try:
-        names = os.listdir(paths.dotenv_sessions)
-    except OSError:
-        return []
-    return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+    """Return the fingerprints of the keys that have such a session; none if their folder cannot be read."""
+    with suppress(OSError):
+        return [os.path.basename(path).removesuffix(".json") for path in _dotenv_sessions(paths)]
+    return []
+
+
+def _dotenv_sessions(paths: Paths) -> Iterator[str]:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for name in os.listdir(paths.dotenv_sessions):
+            if name.endswith(".json"):
+                yield os.path.join(paths.dotenv_sessions, name)
 
 
 def write_dotenv_session(paths: Paths, fingerprint: str, record: Mapping[str, object]) -> None:
@@ -100,8 +105,7 @@ def remove_session(paths: Paths) -> None:
 
 def remove_all_sessions(paths: Paths) -> None:
     """Remove the profile's own session, those of keys from a ``.env``, and the latest time seen."""
-    for fingerprint in dotenv_fingerprints(paths):
-        remove_dotenv_session(paths, fingerprint)
+    _remove(paths, _dotenv_sessions(paths))
     remove_session(paths)
 
 
@@ -111,7 +115,7 @@ def _remove(paths: Paths, files: Iterable[str]) -> None:
             fs.remove(path)
     except OSError as error:
         raise SessionError(
-            f"The session in {paths.session} cannot be removed ({error.strerror}).",
+            f"The session in {error.filename or paths.session} cannot be removed ({error.strerror}).",
             hint="Check the permissions of the folder and remove the file by hand.",
         ) from None
 

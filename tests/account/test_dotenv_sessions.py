@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import nimbus_sdk
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
-from nimbus_sdk.errors import InvalidKeyError, SessionNotFoundError
+from nimbus_sdk.errors import InvalidKeyError, SessionError, SessionNotFoundError
 from nimbus_sdk.sandbox import Sandbox
 
 pytestmark = pytest.mark.tiny_core
@@ -111,6 +112,30 @@ def test_signing_out_removes_the_sessions_of_every_dotenv(sandbox: Sandbox, key:
         clone(folder)
         with pytest.raises(SessionNotFoundError):
             nimbus_sdk.current_session()
+
+
+def test_signing_out_names_a_folder_of_sessions_that_cannot_be_read(
+    key: str, clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever signs out learns that a session may be left, where it is, and why."""
+    clone(key)
+    nimbus_sdk.authenticate()
+    folder = Paths.of(os.environ["NIMBUS_SDK_HOME"], "default").dotenv_sessions
+    real = os.listdir
+
+    def refuse(path: str) -> list[str]:
+        if path == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path)
+
+    with monkeypatch.context() as refused:
+        refused.setattr(os, "listdir", refuse)
+        with pytest.raises(SessionError, match="cannot be removed") as caught:
+            nimbus_sdk.invalidate_session()
+    assert folder in str(caught.value)
+    nimbus_sdk.invalidate_session()
+    with pytest.raises(SessionNotFoundError):
+        nimbus_sdk.current_session()
 
 
 def test_a_session_beside_is_noticed_when_it_changes(sandbox: Sandbox, key: str, clone: Clone) -> None:
