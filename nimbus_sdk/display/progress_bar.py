@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from nimbus_sdk.display.waiting import can_start_threads
+from nimbus_sdk.display.timeouts import can_start_threads
 from nimbus_sdk.errors.printable import printable
 
 if TYPE_CHECKING:

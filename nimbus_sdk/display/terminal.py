@@ -57,7 +57,7 @@ def secret_prompt(label: str, *, introduction: str, button: str) -> Iterator[Ask
         button: The text of the notebook's button.
     """
     if is_notebook():
-        from nimbus_sdk.display.key_form import notebook_prompt
+        from nimbus_sdk.display.notebook_prompt import notebook_prompt
 
         with notebook_prompt(label, introduction, button, prompt_hidden) as ask:
             yield ask

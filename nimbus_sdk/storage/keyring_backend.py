@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.display.terminal import is_interactive, restored_settings
-from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
+from nimbus_sdk.display.timeouts import TimeLimitError, run_with_timeout
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
 from nimbus_sdk.storage import keyring_breaker, keyring_entry
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyEntry, KeyKind

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from itertools import zip_longest
 from typing import TypeAlias, cast
 
-from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
+from nimbus_sdk.display.timeouts import TimeLimitError, run_with_timeout
 from nimbus_sdk.errors import NimbusError, NimbusTimeoutError
 from nimbus_sdk.transport.connection_errors import unknown_host_error
 

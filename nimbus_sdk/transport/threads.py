@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from nimbus_sdk.display.waiting import Job
+from nimbus_sdk.display.timeouts import Job
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import threading
 import pytest
 import trustme
 
-from nimbus_sdk.display import waiting
+from nimbus_sdk.display import timeouts
 from nimbus_sdk.errors import NimbusConnectionError, NimbusTimeoutError
 from nimbus_sdk.transport import dns
 from nimbus_sdk.transport.deadline import Deadline
@@ -82,7 +82,7 @@ def test_a_name_server_may_take_what_the_call_has(monkeypatch):
 
     def run_with_timeout(job, seconds):
         given.append(seconds)
-        raise waiting.TimeLimitError
+        raise timeouts.TimeLimitError
 
     monkeypatch.setattr(dns, "run_with_timeout", run_with_timeout)
     from nimbus_sdk.transport.http import HttpTransport

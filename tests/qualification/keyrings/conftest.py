@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("secretstorage")
 
-from nimbus_sdk.display.waiting import run_with_timeout
+from nimbus_sdk.display.timeouts import run_with_timeout
 from nimbus_sdk.storage import keyring_backend, keyring_breaker
 from tests.qualification.keyrings.daemon import Daemon, missing_programs
 

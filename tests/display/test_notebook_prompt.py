@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from nimbus_sdk.display import key_form
+from nimbus_sdk.display import notebook_prompt
 from nimbus_sdk.display.terminal import secret_prompt
 
 
@@ -22,7 +22,7 @@ def cell(monkeypatch):
     }
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr(key_form, "find_spec", lambda name: None)
+    monkeypatch.setattr(notebook_prompt, "find_spec", lambda name: None)
     return shown
 
 

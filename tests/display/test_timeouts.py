@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
+from nimbus_sdk.display.timeouts import TimeLimitError, run_with_timeout
 
 
 def test_the_result_or_the_error_of_the_job_is_passed_on():
@@ -20,7 +20,7 @@ def test_a_job_that_exceeds_its_time_limit_is_abandoned(fresh):
     """The caller goes on, and the end of the interpreter does not wait for the job."""
     fresh(
         "import threading\n"
-        "from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout\n"
+        "from nimbus_sdk.display.timeouts import TimeLimitError, run_with_timeout\n"
         "try:\n"
         "    run_with_timeout(threading.Event().wait, 0.05)\n"
         "except TimeLimitError:\n"
