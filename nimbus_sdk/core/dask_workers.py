@@ -13,7 +13,7 @@ from nimbus_sdk.account.session import current_session
 from nimbus_sdk.core.license_gate import set_fallback_session
 from nimbus_sdk.core.wheel import loader
 from nimbus_sdk.errors import MissingLibraryError
-from nimbus_sdk.errors.environment import install_hint
+from nimbus_sdk.errors.python_environment import install_hint
 
 try:
     from distributed import WorkerPlugin

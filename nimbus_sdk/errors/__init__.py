@@ -85,7 +85,7 @@ class NimbusError(Exception):
         return ""
 
     def _render_traceback_(self) -> list[str]:
-        from nimbus_sdk.errors.notebook import render
+        from nimbus_sdk.errors.notebook_traceback import render
 
         return render(self)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nimbus_sdk.errors import MissingLibraryError
-from nimbus_sdk.errors.environment import install_hint
+from nimbus_sdk.errors.python_environment import install_hint
 
 PACKAGES = ("starlette", "uvicorn", "hatchling", "numpy")
 """What the sandbox and its core need; the ``sandbox`` extra installs it."""

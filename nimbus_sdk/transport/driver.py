@@ -264,7 +264,7 @@ def run(settings: Settings, flow: Flow[T]) -> T:
         with closing(Driver(settings)) as driver:
             return driver.run(flow)
     except KeyboardInterrupt as interrupt:
-        from nimbus_sdk.errors.notebook import hide_frames
+        from nimbus_sdk.errors.notebook_traceback import hide_frames
 
         hide_frames(interrupt)
         raise

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from nimbus_sdk.config.settings import is_loopback, read_text
 from nimbus_sdk.config.urls import SYNTAX, split_url
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.errors.environment import install_hint
+from nimbus_sdk.errors.python_environment import install_hint
 from nimbus_sdk.transport.redaction import MASK
 from nimbus_sdk.transport.tls import tls_context
 

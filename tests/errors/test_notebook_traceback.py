@@ -11,7 +11,7 @@ import pytest
 import nimbus_sdk
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import CoreIntegrityError, InvalidKeyError, NimbusError
-from nimbus_sdk.errors.notebook import WIDTH
+from nimbus_sdk.errors.notebook_traceback import WIDTH
 
 _COLOUR = re.compile(r"\x1b\[\d+m")
 

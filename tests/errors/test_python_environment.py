@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.errors import environment
-from nimbus_sdk.errors.environment import find_interpreter, install_hint
+from nimbus_sdk.errors import python_environment
+from nimbus_sdk.errors.python_environment import find_interpreter, install_hint
 
 
 @pytest.fixture(autouse=True)
 def no_cache() -> Iterator[None]:
     """Each test begins as a process that has not looked yet."""
-    environment._find_elsewhere.cache_clear()
+    python_environment._find_elsewhere.cache_clear()
     yield
-    environment._find_elsewhere.cache_clear()
+    python_environment._find_elsewhere.cache_clear()
 
 
 @pytest.fixture
@@ -77,11 +77,11 @@ def test_a_frozen_program_is_not_told_to_run_itself(monkeypatch):
 
 def test_an_environment_without_pip_is_installed_into_with_uv(monkeypatch):
     """As uv makes them; the path is quoted where it has to be."""
-    monkeypatch.setattr(environment, "find_interpreter", lambda: "/a b/bin/python")
-    monkeypatch.setattr(environment, "find_spec", lambda name: None)
+    monkeypatch.setattr(python_environment, "find_interpreter", lambda: "/a b/bin/python")
+    monkeypatch.setattr(python_environment, "find_spec", lambda name: None)
     command = 'uv pip install --python "/a b/bin/python" "numpy>=1.26"'
     assert install_hint(["numpy>=1.26"]) == f"Run `{command}`, then try again."
-    monkeypatch.setattr(environment, "find_spec", lambda name: object())
+    monkeypatch.setattr(python_environment, "find_spec", lambda name: object())
     command = '"/a b/bin/python" -m pip install "numpy" "scipy"'
     assert install_hint(["numpy", "scipy"]) == f"Run `{command}`, then try again."
 

@@ -25,7 +25,7 @@ from nimbus_sdk.cli.ui.signals import exit_on_signals
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.errors.environment import absolute_search_path, find_interpreter
+from nimbus_sdk.errors.python_environment import absolute_search_path, find_interpreter
 from nimbus_sdk.transport.redaction import sanitize
 
 REQUESTS = ("validate", "github_token", "release", "asset")

@@ -22,7 +22,7 @@ from nimbus_sdk.errors import (
     CoreIntegrityError,
     MissingLibraryError,
 )
-from nimbus_sdk.errors.environment import install_hint
+from nimbus_sdk.errors.python_environment import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -26,7 +26,7 @@ from nimbus_sdk.errors import (
     CoreIntegrityError,
     NimbusError,
 )
-from nimbus_sdk.errors.environment import install_hint
+from nimbus_sdk.errors.python_environment import install_hint
 from nimbus_sdk.storage import fs
 
 NOTE_USE_EVERY_SECONDS = 86_400.0

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_sdk.errors import ConfigurationError, CoreIncompatibleError
-from nimbus_sdk.errors.environment import install_hint
+from nimbus_sdk.errors.python_environment import install_hint
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

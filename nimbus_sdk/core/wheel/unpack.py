@@ -17,7 +17,7 @@ from nimbus_sdk.core.wheel.protocol import PROTOCOL_VERSION, REQUIRED
 from nimbus_sdk.core.wheel.requirements import interpreter
 from nimbus_sdk.core.wheel.verify import RecordedFile, WheelFacts, copy_file, open_wheel, refused
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
-from nimbus_sdk.errors.environment import absolute_search_path, find_interpreter
+from nimbus_sdk.errors.python_environment import absolute_search_path, find_interpreter
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.pointer import FORMAT, trust_root
 

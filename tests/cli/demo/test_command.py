@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from nimbus_sdk.cli.demo.run import REQUESTS, summarize
-from nimbus_sdk.errors.environment import absolute_search_path
+from nimbus_sdk.errors.python_environment import absolute_search_path
 from tests.cli.conftest import Done, Nimbus
 
 WHOLE_KEY = re.compile(r"nbci_(?:live|test)_[0-9a-f]{48}")
