@@ -16,7 +16,7 @@ from nimbus_sdk._version import __version__
 from nimbus_sdk.config.settings import origin
 from nimbus_sdk.config.urls import split_url
 from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
-from nimbus_sdk.transport.connections import Connections, async_connector, connector
+from nimbus_sdk.transport.connection_pool import ConnectionPool, async_connector, connector
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Request, Response
 from nimbus_sdk.transport.network import ExchangeLimits
@@ -30,7 +30,7 @@ USER_AGENT = f"nimbusbci-sdk/{__version__} Python/{platform.python_version()} ({
 MOST_CONNECTIONS = 100
 """Connections of an event loop; further requests wait for one."""
 
-_AsyncConnections = Connections[httpcore.AsyncConnectionInterface]
+_AsyncConnectionPool = ConnectionPool[httpcore.AsyncConnectionInterface]
 
 
 class HttpTransport:
@@ -39,7 +39,7 @@ class HttpTransport:
     def __init__(self) -> None:
         guard_loggers()
         self._proxies = Proxies.detect()
-        self._connections = Connections[httpcore.ConnectionInterface]()
+        self._connections = ConnectionPool[httpcore.ConnectionInterface]()
 
     def send(self, request: Request, deadline: Deadline) -> Response:
         """Send a request once; see ``nimbus_sdk.transport.driver.Transport``."""
@@ -63,7 +63,7 @@ class HttpTransport:
             self._connections.give_back(place, connection)
 
     def close(self) -> None:
-        """Close all connections; see ``Connections.close``."""
+        """Close all connections; see ``ConnectionPool.close``."""
         self._connections.close()
 
 
@@ -74,7 +74,7 @@ class AsyncHttpTransport:
         guard_loggers()
         self._proxies = Proxies.detect()
         self._slots = PerLoop(lambda: asyncio.Semaphore(MOST_CONNECTIONS))
-        self._connections = PerLoop(_AsyncConnections, _AsyncConnections.abandon)
+        self._connections = PerLoop(_AsyncConnectionPool, _AsyncConnectionPool.abandon)
 
     async def send(self, request: Request, deadline: Deadline) -> Response:
         """Send a request once; see ``nimbus_sdk.transport.driver.AsyncTransport``."""
@@ -102,7 +102,7 @@ class AsyncHttpTransport:
             connections.give_back(place, connection)
 
     async def aclose(self) -> None:
-        """Close all connections; see ``Connections.close``."""
+        """Close all connections; see ``ConnectionPool.close``."""
         self._connections.drop_ended()
         for connections in self._connections.values():
             connections.close()

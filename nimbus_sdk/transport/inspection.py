@@ -135,7 +135,7 @@ def _look(request: Request, proxy: Proxy | None, context: ssl.SSLContext, second
     # Imported here: the doctor of a machine without network sends nothing.
     import httpcore
 
-    from nimbus_sdk.transport.connections import connector
+    from nimbus_sdk.transport.connection_pool import connector
     from nimbus_sdk.transport.http import encode_request
     from nimbus_sdk.transport.network import ExchangeLimits
     from nimbus_sdk.transport.response_reader import HTTP_ERRORS

@@ -14,7 +14,7 @@ import httpcore
 from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import NimbusConnectionError, NimbusError, NimbusTimeoutError, ResponseFormatError
 from nimbus_sdk.transport.connection_errors import from_exception, is_socks_error
-from nimbus_sdk.transport.connections import Connection
+from nimbus_sdk.transport.connection_pool import Connection
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import BODY_LIMIT, Request, Response
 from nimbus_sdk.transport.network import ExchangeLimits

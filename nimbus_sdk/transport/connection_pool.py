@@ -62,7 +62,7 @@ Connector: TypeAlias = Callable[[httpcore.Origin], Connection[C]]
 """Makes a connection to an origin, which the first request opens."""
 
 
-class Connections(Generic[C]):
+class ConnectionPool(Generic[C]):
     """The connections of a process or of one event loop, by origin; thread-safe."""
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class Connections(Generic[C]):
         self.close()
 
 
-_all: WeakSet[Connections[Any]] = WeakSet()
+_all: WeakSet[ConnectionPool[Any]] = WeakSet()
 
 
 def _reset_after_fork() -> None:
