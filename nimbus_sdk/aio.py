@@ -25,7 +25,7 @@ from nimbus_sdk.core.model_registry import (
 from nimbus_sdk.core.model_registry import get_model_info_async as get_model_info
 from nimbus_sdk.core.model_registry import list_available_models_async as list_available_models
 from nimbus_sdk.core.uninstall import uninstall_core_async as uninstall_core
-from nimbus_sdk.transport.client import in_thread
+from nimbus_sdk.transport.sync_async import in_thread
 
 check_installation = in_thread(status.check_installation)
 current_session = in_thread(session.current_session)

@@ -11,8 +11,8 @@ from nimbus_sdk.account.validation import validate_and_store, with_found_key
 from nimbus_sdk.config.keys import parse_key, raise_if_invalid
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage import key_lookup
-from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
+from nimbus_sdk.transport.sync_async import Prepared, make_pair
 
 if TYPE_CHECKING:
     from nimbus_sdk.config.keys import ParsedKey

@@ -15,8 +15,8 @@ from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage import key_lookup, sealed
-from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
+from nimbus_sdk.transport.sync_async import Prepared, make_pair
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from nimbus_sdk.errors import CredentialStoreError, KeyNotFoundError, SessionErr
 from nimbus_sdk.errors.printable import printable_texts
 from nimbus_sdk.storage import key_lookup, key_removal
 from nimbus_sdk.storage.key_metadata import read_metadata
-from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
+from nimbus_sdk.transport.sync_async import Prepared, make_pair
 
 if TYPE_CHECKING:
     from nimbus_sdk.config.keys import ParsedKey

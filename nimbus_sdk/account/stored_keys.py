@@ -7,8 +7,8 @@ from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import MissingKeyError
 from nimbus_sdk.storage import credentials, key_lookup, key_removal
 from nimbus_sdk.storage.key_lookup import KeyResolution
-from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import run_blocking
+from nimbus_sdk.transport.sync_async import Prepared, make_pair
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

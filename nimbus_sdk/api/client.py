@@ -11,9 +11,9 @@ from nimbus_sdk.api.schemas import Entitlement, EventReceipt, GithubToken, Healt
 from nimbus_sdk.config.keys import ApiKey, parse_key, raise_if_invalid
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage.key_lookup import find_key
-from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking
 from nimbus_sdk.transport.driver import AsyncTransport, Transport
 from nimbus_sdk.transport.flow import Flow, run_blocking
+from nimbus_sdk.transport.sync_async import AwaitableClient, BlockingClient, awaitable, blocking
 
 if TYPE_CHECKING:
     from nimbus_sdk.config.keys import ParsedKey

@@ -39,9 +39,9 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.storage.key_lookup import FoundKey, find_key, find_key_without_store, no_prompt
 from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Flow, run_blocking
+from nimbus_sdk.transport.sync_async import Prepared, make_pair
 
 if TYPE_CHECKING:
     from nimbus_sdk.config.keys import ParsedKey

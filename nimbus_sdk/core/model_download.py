@@ -25,8 +25,8 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.storage import fs, key_lookup
 from nimbus_sdk.storage.pointer import trust_root
-from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, run_blocking, send
+from nimbus_sdk.transport.sync_async import Prepared, make_pair
 
 if TYPE_CHECKING:
     from nimbus_sdk.api.schemas import ModelInfo

@@ -12,8 +12,8 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.errors.suggestions import find_near, list_choices
 from nimbus_sdk.storage import key_lookup
-from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
+from nimbus_sdk.transport.sync_async import Prepared, make_pair
 
 Paradigm: TypeAlias = Literal["motor_imagery", "p300", "ssvep"]
 ModelType: TypeAlias = Literal["NimbusLDA", "NimbusQDA", "NimbusProbit"]

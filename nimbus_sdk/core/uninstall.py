@@ -9,8 +9,8 @@ from nimbus_sdk.account.home_lock import acquire_lock
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import switching
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
+from nimbus_sdk.transport.sync_async import Prepared, make_pair
 
 T = TypeVar("T")
 

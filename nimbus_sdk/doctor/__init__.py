@@ -20,8 +20,8 @@ from nimbus_sdk.doctor.finding import Diagnosis, Finding, ok, problem
 from nimbus_sdk.doctor.network_checks import check_network
 from nimbus_sdk.doctor.status import find_session
 from nimbus_sdk.errors import NimbusError
-from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
+from nimbus_sdk.transport.sync_async import Prepared, make_pair
 
 __all__ = ["Diagnosis", "Finding", "diagnose", "diagnose_async"]
 

@@ -12,8 +12,8 @@ from nimbus_sdk.services.neuroai.flows import NEUROAI, NeuroAIFlows
 from nimbus_sdk.services.neuroai.models import KeyInfo
 from nimbus_sdk.services.neuroai.wire import Pagination
 from nimbus_sdk.services.rotation import flow as stored_keys
-from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking
 from nimbus_sdk.transport.driver import AsyncTransport, Transport
+from nimbus_sdk.transport.sync_async import AwaitableClient, BlockingClient, awaitable, blocking
 
 PAGE_SIZE = 50
 

@@ -21,9 +21,9 @@ from nimbus_sdk.services.base.connection import Connection, Params, parse_conten
 from nimbus_sdk.services.base.service import Service, ServiceKey
 from nimbus_sdk.services.nexus.claims import UnverifiedClaims, find_problem, read_claims
 from nimbus_sdk.services.rotation import flow as stored_keys
-from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking
 from nimbus_sdk.transport.driver import AsyncTransport, Transport
 from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking
+from nimbus_sdk.transport.sync_async import AwaitableClient, BlockingClient, awaitable, blocking
 
 THREAD = "/api/public/thread"
 NEXUS = Service(

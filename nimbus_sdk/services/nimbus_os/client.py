@@ -18,9 +18,9 @@ from nimbus_sdk.services.base.connection import Connection, Params, parse_conten
 from nimbus_sdk.services.base.service import Service, ServiceKey
 from nimbus_sdk.services.rotation import flow as stored_keys
 from nimbus_sdk.services.rotation.record import Rotation
-from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking
 from nimbus_sdk.transport.driver import AsyncTransport, Transport, prepare_request
 from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking
+from nimbus_sdk.transport.sync_async import AwaitableClient, BlockingClient, awaitable, blocking
 
 TRAIL = "nimbus-os"
 PROBE = "/orders"

@@ -8,8 +8,8 @@ from typing import get_type_hints
 import pytest
 
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking
 from nimbus_sdk.transport.flow import Flow, run_blocking
+from nimbus_sdk.transport.sync_async import AwaitableClient, BlockingClient, awaitable, blocking
 
 SECRET = "5ecret-of-a-caller"
 
