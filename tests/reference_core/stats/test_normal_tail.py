@@ -46,5 +46,8 @@ def test_single_precision_is_used_where_it_is_given() -> None:
     found, expected = log_tail(x), special.log_ndtr(-x.astype(float))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+    far = np.array([-1e30, -1e4, 1e4, 1e18, np.nan], np.float32)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(log_tail(far), [0.0, 0.0, -5.000001e7, -5e35, np.nan], rtol=1e-6)
     depth = np.logspace(-6, 3, 2_000).astype(np.float32)
     np.testing.assert_allclose(-special.log_ndtr(-tail_point(depth).astype(float)), depth, rtol=2e-4)

@@ -17,6 +17,9 @@ def test_rules_integrate_smooth_functions(n_axes: int) -> None:
     values = np.prod(np.broadcast_arrays(*[np.sin(np.pi * point) for point in rule.points]), axis=0)
     allowed = 1e-3 if n_axes <= 3 else 3e-3
     assert (rule.weights * values).sum() == pytest.approx((2 / np.pi) ** n_axes, abs=allowed)
+    flat = rule.in_one_axis()
+    assert (flat.weights == rule.weights.ravel()).all()
+    assert (np.prod(np.sin(np.pi * np.stack(flat.points)), axis=0) == values.ravel()).all()
 
 
 @pytest.mark.parametrize("n_axes", range(1, 10))

@@ -140,14 +140,12 @@ class NimbusProbit(BayesianClassifier):
             squared = squared_distances(known.marginal, vectors)
         if not np.maximum.reduce(squared, axis=None, initial=0.0) < MAX_ABSOLUTE**2:
             check_range(vectors)
-        inputs = standardize(known.posterior.centre, known.posterior.scale, vectors)
-        posteriors, log_posteriors = normalize_log_joint(log_class_probabilities(known.predictive, inputs))
-        n_classes = len(posteriors)
+        posteriors, log_posteriors = normalize_log_joint(log_class_probabilities(known.predictive, vectors))
         return Scores(
             posteriors=posteriors.T,
             log_posteriors=log_posteriors.T,
-            squared_distances=squared.repeat(n_classes, axis=0).T,
-            dof=known.marginal.dof.repeat(n_classes),
+            squared_distances=squared.repeat(len(posteriors), axis=0).T,
+            dof=known.dof,
         )
 
     def arrays(self) -> dict[str, FloatArray]:

@@ -10,6 +10,7 @@ analysis of K. P. Murphy, Probabilistic Machine Learning: Advanced Topics (2023)
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -38,22 +39,37 @@ class ProbitPredictive:
     """The predictive, prepared for many trials.
 
     Attributes:
+        centre: Subtracted from every vector, shape (n_features,).
         directions: The inverse Cholesky factor of P, and below it the differences of each class's mean score
             to the others', difference by difference for all classes: one product gives all terms of the
-            inputs, shape (n_inputs + n_classes - 1 · n_classes × n_inputs).
+            features, shape (n_features + 1 + n_classes - 1 · n_classes × n_features).
+        offsets: The terms of the constant input, shape (n_features + 1 + n_classes - 1 · n_classes,).
         cones: Where each class wins, for differences of shape (n_classes - 1 × n_classes × n_trials).
         rule: How to integrate over the noise.
+        cones_of_one: Where each class wins, for differences of one trial, (n_classes - 1 × n_classes).
+        rule_of_one: The rule in one axis. With fewer axes, small arrays take less time, and large ones more.
         scale: How to integrate over its scale.
     """
 
+    centre: FloatArray
     directions: FloatArray
+    offsets: FloatArray
     cones: Cone
     rule: Rule
+    cones_of_one: Cone
+    rule_of_one: Rule
     scale: StudentScale
 
 
-def prepare_probit_predictive(posterior: LatentRegression) -> ProbitPredictive:
+def prepare_probit_predictive(
+    posterior: LatentRegression, centre: FloatArray, scale: FloatArray
+) -> ProbitPredictive:
     """Prepare the predictive of a posterior.
+
+    Args:
+        posterior: Beliefs on coefficients and noise.
+        centre: Mean by which features are standardised, shape (n_features,).
+        scale: Standard deviation, likewise.
 
     Raises:
         CoreDataError: A matrix is not positive definite in floating point.
@@ -70,28 +86,37 @@ def prepare_probit_predictive(posterior: LatentRegression) -> ProbitPredictive:
             "Give hyper-parameters that are less extreme.",
         ) from None
     margins = differences @ posterior.coefficients.T
+    of_inputs = np.concatenate([whitener, margins.transpose(1, 0, 2).reshape(-1, len(whitener))])
+    lower = lower.transpose(1, 2, 0).astype(_SINGLE)
+    rule = cube_rule(n_latent - 1, per_axis=(8, 5, 5), lattice=512).astype(_SINGLE)
+    n_scales = 1 if n_latent > 2 and dof >= _NEARLY_NORMAL else None
     return ProbitPredictive(
-        directions=np.concatenate([whitener, margins.transpose(1, 0, 2).reshape(-1, len(whitener))]),
-        cones=make_cone(lower.transpose(1, 2, 0)[..., None].astype(_SINGLE)),
-        rule=cube_rule(n_latent - 1, per_axis=(8, 5, 5), lattice=512).astype(_SINGLE),
-        scale=student_scale_rule(dof, n_scales=1 if n_latent > 2 and dof >= _NEARLY_NORMAL else None).astype(
-            _SINGLE
-        ),
+        centre=centre,
+        directions=of_inputs[:, 1:] / scale,
+        offsets=of_inputs[:, 0].copy(),
+        cones=make_cone(lower[..., None]),
+        rule=rule,
+        cones_of_one=make_cone(lower),
+        rule_of_one=rule.in_one_axis(),
+        scale=student_scale_rule(dof, n_scales).astype(_SINGLE),
     )
 
 
-def log_class_probabilities(predictive: ProbitPredictive, inputs: FloatArray) -> FloatArray:
+def log_class_probabilities(predictive: ProbitPredictive, vectors: FloatArray) -> FloatArray:
     """Natural logarithm of each class's probability, shape (n_classes × n_trials).
 
     Each class is integrated on its own, so that the probabilities sum to 1 to the accuracy of the rule.
 
     Args:
         predictive: The prepared predictive.
-        inputs: A row of ones and the standardised features, shape (n_inputs × n_trials).
+        vectors: Shape (n_trials × n_features).
     """
-    n_inputs, n_trials = inputs.shape
-    projected = multiply_blocked(predictive.directions, inputs)
-    white, margins = projected[:n_inputs], projected[n_inputs:]
+    n_trials, n_features = vectors.shape
+    if n_trials == 1:
+        return _log_probabilities_of_one(predictive, vectors[0])[:, None]
+    projected = multiply_blocked(predictive.directions, vectors.T - predictive.centre[:, None])
+    projected += predictive.offsets[:, None]
+    white, margins = projected[: n_features + 1], projected[n_features + 1 :]
     white *= white
     variances = np.add.reduce(white)
     variances += 1.0
@@ -100,13 +125,20 @@ def log_class_probabilities(predictive: ProbitPredictive, inputs: FloatArray) ->
     mean = margins.astype(_SINGLE).reshape(n_latent, -1, n_trials)
     each = predictive.rule.weights.size * predictive.scale.squares.size * mean.shape[1]
     at_once = max(1, _PIECE_NUMBERS // each)
-    if n_trials <= at_once:
-        return log_student_probability(mean, predictive.cones, predictive.rule, predictive.scale).astype(
-            float
-        )
     log_probabilities = np.empty(mean.shape[1:])
     for block in blocks(n_trials, most=at_once):
         log_probabilities[:, block] = log_student_probability(
             mean[..., block], predictive.cones, predictive.rule, predictive.scale
         )
     return log_probabilities
+
+
+def _log_probabilities_of_one(predictive: ProbitPredictive, vector: FloatArray) -> FloatArray:
+    """As `log_class_probabilities` for one trial, with as few steps as possible; shape (n_classes,)."""
+    cones, n_inputs = predictive.cones_of_one, len(vector) + 1
+    projected = predictive.directions @ (vector - predictive.centre)
+    projected += predictive.offsets
+    white, margins = projected[:n_inputs], projected[n_inputs:]
+    margins /= math.sqrt(1.0 + float(white @ white))
+    mean = margins.astype(_SINGLE).reshape(cones.heights.shape)
+    return log_student_probability(mean, cones, predictive.rule_of_one, predictive.scale).astype(float)

@@ -57,6 +57,7 @@ class ProbitState:
         posterior: What was learned.
         predictive: The predictive of its regression.
         marginal: The predictive of its one Gaussian for all trials.
+        dof: Degrees of freedom of that for each class, shape (n_classes,).
         priors: Probability of each class before its trial is seen, shape (n_classes,).
         hyper: The hyper-parameters of the training.
         n_iterations: Iterations of the last training, if known.
@@ -66,6 +67,7 @@ class ProbitState:
     posterior: ProbitPosterior
     predictive: ProbitPredictive
     marginal: Predictive
+    dof: FloatArray
     priors: FloatArray
     hyper: Mapping[str, JsonValue]
     n_iterations: int | None
@@ -87,9 +89,10 @@ def prepare_state(
     Raises:
         CoreDataError: A matrix is not positive definite in floating point.
     """
-    predictive = prepare_probit_predictive(posterior.regression)
+    predictive = prepare_probit_predictive(posterior.regression, posterior.centre, posterior.scale)
     marginal, priors = prepare_predictive(posterior.marginal), class_shares(posterior.counts)
-    return ProbitState(classes, posterior, predictive, marginal, priors, hyper, n_iterations)
+    dof = marginal.dof.repeat(len(classes))
+    return ProbitState(classes, posterior, predictive, marginal, dof, priors, hyper, n_iterations)
 
 
 def warn_if_moving(fitted: RegressionFit) -> None:

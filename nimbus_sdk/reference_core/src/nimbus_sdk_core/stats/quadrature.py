@@ -39,6 +39,11 @@ class Rule:
         """The same rule in another type of numbers."""
         return type(self)(tuple(point.astype(kind) for point in self.points), self.weights.astype(kind))
 
+    def in_one_axis(self) -> Self:
+        """The same rule, with one axis of points whatever the dimension of the cube."""
+        points = (np.broadcast_to(point, self.weights.shape).ravel() for point in self.points)
+        return type(self)(tuple(points), self.weights.ravel())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudentScale:
