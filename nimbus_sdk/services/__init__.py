@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nimbus_sdk.services.audit.trail import AuditTrail
     from nimbus_sdk.services.audit.verify import AuditReport
     from nimbus_sdk.services.neuroai.client import AsyncNeuroAI, NeuroAI
-    from nimbus_sdk.services.neuroai.models import (
+    from nimbus_sdk.services.neuroai.schemas import (
         KEEP,
         IssuedKey,
         KeyCheck,
@@ -35,7 +35,9 @@ _NAMES_BY_MODULE = {
     "nimbus_sdk.services.audit.trail": "AuditTrail",
     "nimbus_sdk.services.audit.verify": "AuditReport",
     "nimbus_sdk.services.neuroai.client": "AsyncNeuroAI NeuroAI",
-    "nimbus_sdk.services.neuroai.models": "IssuedKey KEEP KeyCheck KeyInfo KeyType Permission RateLimit Role",
+    "nimbus_sdk.services.neuroai.schemas": (
+        "IssuedKey KEEP KeyCheck KeyInfo KeyType Permission RateLimit Role"
+    ),
     "nimbus_sdk.services.nexus.claims": "UnverifiedClaims",
     "nimbus_sdk.services.nexus.client": "AsyncNexus Nexus Thread",
     "nimbus_sdk.services.nimbus_os.client": "AsyncNimbusOS NimbusOS",

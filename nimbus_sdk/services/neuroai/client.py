@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 
 from nimbus_sdk.services.base.connection import Connection
 from nimbus_sdk.services.neuroai.flows import NEUROAI, NeuroAIFlows
-from nimbus_sdk.services.neuroai.models import KeyInfo
+from nimbus_sdk.services.neuroai.schemas import KeyInfo
 from nimbus_sdk.services.neuroai.wire import Pagination
-from nimbus_sdk.services.rotation import flow as stored_keys
+from nimbus_sdk.services.rotation import key_flows
 from nimbus_sdk.transport.driver import AsyncTransport, Transport
 from nimbus_sdk.transport.sync_async import AwaitableClient, BlockingClient, awaitable, blocking
 
@@ -68,8 +68,8 @@ class NeuroAI(BlockingClient[NeuroAIFlows]):
     rotate_if_older_than = blocking(NeuroAIFlows.rotate_if_older_than)
     delete_key = blocking(NeuroAIFlows.delete_key)
     save_key = blocking(NeuroAIFlows.save_key)
-    restore_key = blocking(stored_keys.restore_key)
-    forget_key = blocking(stored_keys.forget_key)
+    restore_key = blocking(key_flows.restore_key)
+    forget_key = blocking(key_flows.forget_key)
 
 
 class AsyncNeuroAI(AwaitableClient[NeuroAIFlows]):
@@ -104,5 +104,5 @@ class AsyncNeuroAI(AwaitableClient[NeuroAIFlows]):
     rotate_if_older_than = awaitable(NeuroAIFlows.rotate_if_older_than)
     delete_key = awaitable(NeuroAIFlows.delete_key)
     save_key = awaitable(NeuroAIFlows.save_key)
-    restore_key = awaitable(stored_keys.restore_key)
-    forget_key = awaitable(stored_keys.forget_key)
+    restore_key = awaitable(key_flows.restore_key)
+    forget_key = awaitable(key_flows.forget_key)

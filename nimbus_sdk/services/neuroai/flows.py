@@ -27,8 +27,8 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.services.base.connection import Connection, Params, parse_content
 from nimbus_sdk.services.base.service import Service, ServiceKey
 from nimbus_sdk.services.neuroai import wire
-from nimbus_sdk.services.neuroai.models import KEEP, IssuedKey, Keep, KeyCheck, KeyInfo, KeyType, RateLimit
-from nimbus_sdk.services.rotation import flow as stored_keys
+from nimbus_sdk.services.neuroai.schemas import KEEP, IssuedKey, Keep, KeyCheck, KeyInfo, KeyType, RateLimit
+from nimbus_sdk.services.rotation import key_flows
 from nimbus_sdk.services.rotation.state import StoredKeys
 from nimbus_sdk.storage.credentials import MemoryStore
 from nimbus_sdk.transport.flow import Flow, Response, run_blocking
@@ -84,7 +84,7 @@ class NeuroAIFlows:
     def save_key(self) -> Flow[str]:
         """Store the key in use, once it was found valid, and return the store's name."""
         yield from self.verify()
-        return (yield from stored_keys.save_key(self.connection))
+        return (yield from key_flows.save_key(self.connection))
 
     def list_page(self, size: int, pages: wire.Pagination) -> Flow[tuple[KeyInfo, ...]]:
         """Return the next page of the list."""

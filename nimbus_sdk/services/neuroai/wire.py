@@ -17,7 +17,7 @@ from urllib.parse import quote
 from nimbus_sdk.config.keys import PREFIXES
 from nimbus_sdk.errors import ConfigurationError, ResponseFormatError
 from nimbus_sdk.services.base.service import Service, ServiceKey
-from nimbus_sdk.services.neuroai.models import KEEP, KeyInfo, RateLimit
+from nimbus_sdk.services.neuroai.schemas import KEEP, KeyInfo, RateLimit
 from nimbus_sdk.transport.flow import Response
 from nimbus_sdk.transport.parse import parse_fields
 

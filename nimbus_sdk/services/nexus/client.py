@@ -20,7 +20,7 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.services.base.connection import Connection, Params, parse_content
 from nimbus_sdk.services.base.service import Service, ServiceKey
 from nimbus_sdk.services.nexus.claims import UnverifiedClaims, find_problem, read_claims
-from nimbus_sdk.services.rotation import flow as stored_keys
+from nimbus_sdk.services.rotation import key_flows
 from nimbus_sdk.transport.driver import AsyncTransport, Transport
 from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking
 from nimbus_sdk.transport.sync_async import AwaitableClient, BlockingClient, awaitable, blocking
@@ -113,7 +113,7 @@ class NexusFlows:
     def save_key(self) -> Flow[str]:
         """Store the key in use, if it has not expired, and return the store's name. No network."""
         yield from self._find_valid_key()
-        return (yield from stored_keys.save_key(self.connection))
+        return (yield from key_flows.save_key(self.connection))
 
     def _send(self, request: Request) -> Flow[Response]:
         key = yield from self._find_valid_key()
@@ -219,8 +219,8 @@ class Nexus(BlockingClient[NexusFlows]):
     create_thread = blocking(NexusFlows.create_thread)
     request = blocking(NexusFlows.request)
     save_key = blocking(NexusFlows.save_key)
-    restore_key = blocking(stored_keys.restore_key)
-    forget_key = blocking(stored_keys.forget_key)
+    restore_key = blocking(key_flows.restore_key)
+    forget_key = blocking(key_flows.forget_key)
 
 
 class AsyncNexus(AwaitableClient[NexusFlows]):
@@ -256,5 +256,5 @@ class AsyncNexus(AwaitableClient[NexusFlows]):
     create_thread = awaitable(NexusFlows.create_thread)
     request = awaitable(NexusFlows.request)
     save_key = awaitable(NexusFlows.save_key)
-    restore_key = awaitable(stored_keys.restore_key)
-    forget_key = awaitable(stored_keys.forget_key)
+    restore_key = awaitable(key_flows.restore_key)
+    forget_key = awaitable(key_flows.forget_key)

@@ -16,7 +16,7 @@ from nimbus_sdk.services.audit.recorder import record_call, user_name
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.base.connection import Connection, Params, parse_content
 from nimbus_sdk.services.base.service import Service, ServiceKey
-from nimbus_sdk.services.rotation import flow as stored_keys
+from nimbus_sdk.services.rotation import key_flows
 from nimbus_sdk.services.rotation.record import Rotation
 from nimbus_sdk.transport.driver import AsyncTransport, Transport, prepare_request
 from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking
@@ -96,7 +96,7 @@ class NimbusOSFlows:
         """Store the key in use, once a GET of ``probe`` has found it valid, and return the store's name."""
         found = yield from run_blocking(self.connection.find_key)
         yield from self._validate(found.key, probe)
-        return (yield from stored_keys.save_key(self.connection))
+        return (yield from key_flows.save_key(self.connection))
 
     def rotate_key(self, new_key: str | None = None, *, probe: str = PROBE) -> Flow[Rotation]:
         """Change to a new key, made in the portal; or continue where the last attempt stopped.
@@ -120,9 +120,7 @@ class NimbusOSFlows:
         """
         given, new_key = self.connection.service.parse_key(new_key), None
         new = raise_if_invalid(given)
-        return (
-            yield from stored_keys.rotate_key(self.connection, new, lambda key: self._validate(key, probe))
-        )
+        return (yield from key_flows.rotate_key(self.connection, new, lambda key: self._validate(key, probe)))
 
     def _validate(self, key: ServiceKey, probe: str) -> Flow[None]:
         """Raise if a key is not valid; a sign-in page that answers 200 does not make it valid."""
@@ -199,12 +197,12 @@ class NimbusOS(BlockingClient[NimbusOSFlows]):
 
     request = blocking(NimbusOSFlows.request)
     save_key = blocking(NimbusOSFlows.save_key)
-    restore_key = blocking(stored_keys.restore_key)
-    forget_key = blocking(stored_keys.forget_key)
+    restore_key = blocking(key_flows.restore_key)
+    forget_key = blocking(key_flows.forget_key)
     rotate_key = blocking(NimbusOSFlows.rotate_key)
-    rotation = blocking(stored_keys.rotation)
-    confirm_rotation = blocking(stored_keys.confirm_rotation)
-    undo_rotation = blocking(stored_keys.undo_rotation)
+    rotation = blocking(key_flows.rotation)
+    confirm_rotation = blocking(key_flows.confirm_rotation)
+    undo_rotation = blocking(key_flows.undo_rotation)
 
 
 class AsyncNimbusOS(AwaitableClient[NimbusOSFlows]):
@@ -227,9 +225,9 @@ class AsyncNimbusOS(AwaitableClient[NimbusOSFlows]):
 
     request = awaitable(NimbusOSFlows.request)
     save_key = awaitable(NimbusOSFlows.save_key)
-    restore_key = awaitable(stored_keys.restore_key)
-    forget_key = awaitable(stored_keys.forget_key)
+    restore_key = awaitable(key_flows.restore_key)
+    forget_key = awaitable(key_flows.forget_key)
     rotate_key = awaitable(NimbusOSFlows.rotate_key)
-    rotation = awaitable(stored_keys.rotation)
-    confirm_rotation = awaitable(stored_keys.confirm_rotation)
-    undo_rotation = awaitable(stored_keys.undo_rotation)
+    rotation = awaitable(key_flows.rotation)
+    confirm_rotation = awaitable(key_flows.confirm_rotation)
+    undo_rotation = awaitable(key_flows.undo_rotation)

@@ -27,7 +27,7 @@ from nimbus_sdk.errors import (
     ServerError,
 )
 from nimbus_sdk.services import KEEP, KeyType, Permission, RateLimit, Role
-from nimbus_sdk.services.neuroai.models import KeyInfo
+from nimbus_sdk.services.neuroai.schemas import KeyInfo
 from nimbus_sdk.storage.lock import Lock
 from tests.services.conftest import NEUROAI_KEY, either_kind
 from tests.support.evidence import everything_in

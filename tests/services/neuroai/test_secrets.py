@@ -19,7 +19,7 @@ from nimbus_sdk.errors import (
     ResponseFormatError,
 )
 from nimbus_sdk.services.base import key_slot
-from nimbus_sdk.services.neuroai.models import IssuedKey, RateLimit, Role
+from nimbus_sdk.services.neuroai.schemas import IssuedKey, RateLimit, Role
 from nimbus_sdk.transport import threads
 from nimbus_sdk.transport.flow import Response
 from tests.services.conftest import NEUROAI_KEY, either_kind
@@ -255,7 +255,7 @@ def test_an_issued_key_names_what_it_replaced():
     """The words of the notice, in every case."""
     from pydantic import SecretStr
 
-    from nimbus_sdk.services.neuroai.models import KeyInfo
+    from nimbus_sdk.services.neuroai.schemas import KeyInfo
 
     given = {"info": KeyInfo(id="key_1", name="a", created_at=datetime.now(UTC)), "secret": SecretStr(SECRET)}
     assert IssuedKey(**given, saved_in="file").notice == (

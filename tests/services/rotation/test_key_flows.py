@@ -19,7 +19,7 @@ from nimbus_sdk.errors import (
     ServerError,
 )
 from nimbus_sdk.services.base.service import ServiceKey
-from nimbus_sdk.services.rotation import flow
+from nimbus_sdk.services.rotation import key_flows
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.lock import Lock
 from tests.services.conftest import AnyClient, either_kind
@@ -379,7 +379,7 @@ def test_a_damaged_record_is_reported_and_costs_no_key(client, new, paths, store
 @either_kind
 def test_only_one_process_changes_keys(client, new, paths, monkeypatch):
     """The second waits for a moment, raises, and does nothing; storing and forgetting wait likewise."""
-    monkeypatch.setattr(flow, "_LOCK_SECONDS", 0.003)
+    monkeypatch.setattr(key_flows, "_LOCK_SECONDS", 0.003)
     with Lock(f"{Settings.load().for_service('nimbus-os.sandbox').paths.rotation}.lock") as lock:
         assert lock.try_acquire()
         for act, *given in (["rotate_key", new], ["save_key"], ["restore_key"], ["forget_key"]):
