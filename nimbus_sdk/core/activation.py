@@ -14,7 +14,7 @@ from nimbus_sdk.account.session_store import STORED_SOURCES, is_stored_beside_ow
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.wheel import requirements, switching, unpack, verify
+from nimbus_sdk.core.wheel import requirements, unpack, verify, versions
 from nimbus_sdk.core.wheel.protocol import REQUIRES
 from nimbus_sdk.display.progress import ProgressEvent, Report, download_report
 from nimbus_sdk.errors import CoreError, CoreIntegrityError, NewerSessionError, NimbusError, SessionError
@@ -117,10 +117,10 @@ def _commit(
             write_session(settings.paths, session)
         else:
             sealed.stage_session(settings.paths, session.to_dict(), core.install_id)
-        switching.switch(settings.paths.core, core)
+        versions.switch(settings.paths.core, core)
     try:
         write_session(settings.paths, session)
-        switching.prune(settings.paths.core)
+        versions.prune(settings.paths.core)
     except NimbusError as error:
         # The new state is in effect: the staged session counts, and a later run cleans up.
         _log.warning("The core is installed, but the clean-up failed: %s", error)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from nimbus_sdk.account.home_lock import acquire_lock
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.wheel import switching
+from nimbus_sdk.core.wheel import versions
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.flow import Flow, run_blocking
 from nimbus_sdk.transport.sync_async import Prepared, make_pair
@@ -25,7 +25,7 @@ def _uninstall_core(*, profile: str | None = None) -> Prepared[tuple[str, ...]]:
         CoreInstallError: A file cannot be read or written.
     """
     settings = Settings.load(profile=profile)
-    return settings, change_installed_flow(settings, switching.uninstall)
+    return settings, change_installed_flow(settings, versions.uninstall)
 
 
 uninstall_core, uninstall_core_async = make_pair(_uninstall_core)

@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 
-from nimbus_sdk.core.wheel import switching, unpack, verify
+from nimbus_sdk.core.wheel import unpack, verify, versions
 from nimbus_sdk.core.wheel.manifest import InstalledCore
 from nimbus_sdk.errors import CoreIntegrityError
 from nimbus_sdk.transport.flow import Blocking, Flow, Request, Response
@@ -197,7 +197,7 @@ def staged(core_folder: Path, version: str = "1.0.0", **wheel) -> InstalledCore:
 def installed(core_folder: Path, version: str = "1.0.0", **wheel) -> InstalledCore:
     """Build, check and unpack a core, and switch to it."""
     core = staged(core_folder, version, **wheel)
-    switching.switch(str(core_folder), core)
+    versions.switch(str(core_folder), core)
     return core
 
 

@@ -109,7 +109,7 @@ def logout(
 def _remove_everything(settings: Settings, *, yes: bool, as_json: bool) -> None:
     from nimbus_sdk.account.sign_out import find_entries, remove_entries
     from nimbus_sdk.core.model_download import remove_models, stored_models
-    from nimbus_sdk.core.wheel.switching import installed_versions
+    from nimbus_sdk.core.wheel.versions import installed_versions
 
     entries = find_entries(settings)
     versions = dict.fromkeys(core.version for core in installed_versions(settings.paths.core))

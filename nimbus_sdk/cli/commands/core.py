@@ -95,7 +95,7 @@ def list_versions(profile: Profile = None, as_json: Json = False) -> None:
 
     Example: nimbus-sdk core list
     """
-    from nimbus_sdk.core.wheel import switching
+    from nimbus_sdk.core.wheel import versions
 
     folder = Settings.load(profile=profile).paths.core
     pointer = read_pointer(folder)
@@ -110,7 +110,7 @@ def list_versions(profile: Profile = None, as_json: Json = False) -> None:
             "tag": core.tag,
             "path": core.folder,
         }
-        for core in switching.installed_versions(folder)
+        for core in versions.installed_versions(folder)
     ]
     values = {"current": None if pointer is None else pointer.version, "versions": listed}
     columns = ("version", "state", "installed", "install", "tag")
@@ -134,9 +134,9 @@ def use(
 
     Example: nimbus-sdk core use 0.1.0
     """
-    from nimbus_sdk.core.wheel import switching
+    from nimbus_sdk.core.wheel import versions
 
-    _switch(profile, lambda folder: switching.use(folder, version), as_json=as_json)
+    _switch(profile, lambda folder: versions.use(folder, version), as_json=as_json)
 
 
 @commands.command()
@@ -147,9 +147,9 @@ def rollback(profile: Profile = None, as_json: Json = False) -> None:
 
     Example: nimbus-sdk core rollback
     """
-    from nimbus_sdk.core.wheel import switching
+    from nimbus_sdk.core.wheel import versions
 
-    _switch(profile, switching.rollback, as_json=as_json)
+    _switch(profile, versions.rollback, as_json=as_json)
 
 
 @commands.command()
@@ -185,9 +185,9 @@ def uninstall(
 
     Example: nimbus-sdk core uninstall 0.1.0
     """
-    from nimbus_sdk.core.wheel import switching
+    from nimbus_sdk.core.wheel import versions
 
-    removed = _run_locked(profile, lambda folder: switching.uninstall(folder, version))
+    removed = _run_locked(profile, lambda folder: versions.uninstall(folder, version))
     if removed or as_json:
         output.show_fields({"removed": list(removed)}, as_json=as_json)
     else:

@@ -18,7 +18,7 @@ from nimbus_sdk.transport.redaction import mask_keys
 
 if TYPE_CHECKING:
     from nimbus_sdk.services import IssuedKey, NeuroAI, RateLimit
-    from nimbus_sdk.services.neuroai.models import Keep
+    from nimbus_sdk.services.neuroai.schemas import Keep
 
 NEUROAI = ServiceCommands("NeuroAI")
 commands = group("neuroai", "NeuroAI: verify, store and manage keys.")

@@ -63,7 +63,7 @@ def local_models() -> Iterable[str]:
 
 def core_versions() -> Iterable[str]:
     """Return the installed versions of the core."""
-    from nimbus_sdk.core.wheel.switching import installed_versions
+    from nimbus_sdk.core.wheel.versions import installed_versions
 
     return dict.fromkeys(core.version for core in installed_versions(Settings.load().paths.core))
 

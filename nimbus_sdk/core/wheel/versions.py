@@ -1,4 +1,4 @@
-"""Switch the version in use in one step, roll back, uninstall and clean up.
+"""The installed versions: switch the one in use in one step, roll back, list, uninstall and clean up.
 
 If the disk refuses, a function raises ``CoreInstallError`` and the core that was in use stays so.
 """

@@ -18,7 +18,7 @@ from nimbus_sdk.account.session_lookup import clear_cache
 from nimbus_sdk.core import bundle as module
 from nimbus_sdk.core.bundle import create_bundle, install_bundle, read_facts
 from nimbus_sdk.core.bundle.encryption import MAGIC, read_header
-from nimbus_sdk.core.wheel import switching
+from nimbus_sdk.core.wheel import versions
 from nimbus_sdk.errors import (
     ConfigurationError,
     CoreIncompatibleError,
@@ -257,7 +257,7 @@ def test_a_lower_version_of_the_core_comes_with_a_warning_and_a_way_back(bundle,
     assert "Core 0.1.0 from the bundle replaces the newer 0.9.0" in caplog.text
     assert "core rollback" in caplog.text
     assert nimbus_sdk.check_installation().version == "0.1.0"
-    assert switching.rollback(paths.core).version == "0.9.0"
+    assert versions.rollback(paths.core).version == "0.9.0"
 
 
 def test_the_same_version_comes_without_a_word(bundle, key, caplog):

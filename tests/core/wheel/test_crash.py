@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.core.wheel import switching, unpack, verify
+from nimbus_sdk.core.wheel import unpack, verify, versions
 from nimbus_sdk.core.wheel.manifest import find_core
 from nimbus_sdk.errors import CoreInstallError
 from tests.support.wheels import fresh_python, installed, make_wheel, sha256
@@ -17,7 +17,7 @@ CALLS = ("open", "write", "fsync", "replace", "mkdir")
 
 KILL_EVERYWHERE = """
 import os, signal, sys
-from nimbus_sdk.core.wheel import unpack, verify, switching as versions
+from nimbus_sdk.core.wheel import unpack, verify, versions
 from nimbus_sdk.core.wheel.manifest import find_core
 
 wheel, name, digest, core_folder, calls = sys.argv[1:]
@@ -80,7 +80,7 @@ def test_a_process_killed_at_any_step_leaves_the_old_core_or_the_new(tmp_path):
     assert left_over
     for path in core_folder.glob("*/*"):
         os.utime(path, (0, 0))
-    switching.prune(str(core_folder))
+    versions.prune(str(core_folder))
     assert not list(core_folder.glob("*/*.staging"))
     assert find_core(str(core_folder)).version == "1.1.0"
 
@@ -118,7 +118,7 @@ def test_every_refusal_by_the_disk_leaves_the_old_core_or_the_new(tmp_path, monk
             patched.setattr(os, call, refusing)
             try:
                 core = unpack.stage(str(wheel), str(core_folder), facts, "0" * 64)
-                switching.switch(str(core_folder), core)
+                versions.switch(str(core_folder), core)
             except CoreInstallError as caught:
                 error = caught
         used = find_core(str(core_folder))
@@ -131,7 +131,7 @@ def test_every_refusal_by_the_disk_leaves_the_old_core_or_the_new(tmp_path, monk
         if error is None:
             # Syncing a folder is refused by some file systems; all else went well.
             assert call in ("open", "fsync")
-            switching.rollback(str(core_folder))
+            versions.rollback(str(core_folder))
         else:
             refusals += 1
             assert str(core_folder) in str(error)
@@ -149,12 +149,12 @@ def test_a_refusal_while_uninstalling_is_reported(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(os, "unlink", refuse)
         with pytest.raises(CoreInstallError, match="Read-only file system"):
-            switching.uninstall(str(core_folder))
+            versions.uninstall(str(core_folder))
     assert verify.check_installed(find_core(str(core_folder)).folder) == ()
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", refuse)
         with pytest.raises(CoreInstallError, match="Read-only file system"):
-            switching.uninstall(str(core_folder))
+            versions.uninstall(str(core_folder))
     assert find_core(str(core_folder)) is None
 
 

@@ -14,7 +14,7 @@ import pytest
 from nimbus_sdk.api import endpoints
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.wheel import download, release, switching, unpack, verify
+from nimbus_sdk.core.wheel import download, release, unpack, verify, versions
 from nimbus_sdk.core.wheel.download import FileSink
 from nimbus_sdk.errors import CoreDownloadError, CoreIntegrityError
 from nimbus_sdk.transport.driver import AsyncDriver, Driver
@@ -71,7 +71,7 @@ def test_a_wheel_comes_from_its_release_to_a_core_in_use(sandbox, key, settings,
     assert asked(sandbox) == ["github_token", "release", "asset", "storage"]
     core = unpack.stage(path, str(tmp_path / "core"), facts, digest)
     unpack.probe(core)
-    switching.switch(str(tmp_path / "core"), core)
+    versions.switch(str(tmp_path / "core"), core)
     done = fresh_python(USE, str(tmp_path / "core"), cwd=tmp_path, NIMBUS_SDK_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [facts.version, "NimbusLDA"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.core.wheel import loader, switching
+from nimbus_sdk.core.wheel import loader, versions
 from nimbus_sdk.core.wheel.requirements import interpreter
 from nimbus_sdk.errors import (
     CoreError,
@@ -174,7 +174,7 @@ def test_a_switch_counts_from_the_next_process_on(core_folder):
     assert loader.load(str(core_folder)).__version__ == "1.0.0"
     assert loader.loaded_core().version == "1.0.0"
     assert loaded_by_a_script(core_folder)[0] == "1.1.0"
-    switching.rollback(str(core_folder))
+    versions.rollback(str(core_folder))
     assert loaded_by_a_script(core_folder)[0] == "1.0.0"
 
 

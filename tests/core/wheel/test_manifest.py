@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.core.wheel import switching
+from nimbus_sdk.core.wheel import versions
 from nimbus_sdk.core.wheel.manifest import find_core, missing_files
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
 from nimbus_sdk.storage.pointer import pointer_path
@@ -19,7 +19,7 @@ from tests.support.wheels import installed
 def test_nothing_is_in_use_at_first(core_folder):
     """An empty folder, or none, holds no core, and asking makes none."""
     assert find_core(str(core_folder)) is None
-    assert switching.installed_versions(str(core_folder)) == ()
+    assert versions.installed_versions(str(core_folder)) == ()
     assert not core_folder.exists()
 
 
@@ -96,7 +96,7 @@ def test_a_pipe_in_place_of_a_file_holds_nobody_up(core_folder):
         if path.name == "manifest.json":
             path.unlink()
             path.write_bytes(content)
-    switching.switch(str(core_folder), core)
+    versions.switch(str(core_folder), core)
     assert find_core(str(core_folder)) == core
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.core.wheel import switching
+from nimbus_sdk.core.wheel import versions
 from nimbus_sdk.core.wheel.manifest import find_core, missing_files
 from nimbus_sdk.errors import (
     CoreIncompatibleError,
@@ -73,7 +73,7 @@ def test_switching_to_what_is_in_use_keeps_the_way_back(core_folder):
     """A repeated switch does not forget what was in use before."""
     installed(core_folder, "1.0.0")
     second = installed(core_folder, "1.1.0")
-    switching.switch(str(core_folder), second)
+    versions.switch(str(core_folder), second)
     assert read_pointer(str(core_folder)).previous.version == "1.0.0"
 
 
@@ -81,23 +81,23 @@ def test_rollback_goes_back_and_forth(core_folder):
     """Going back makes the other the way back."""
     installed(core_folder, "1.0.0")
     installed(core_folder, "1.1.0")
-    assert switching.rollback(str(core_folder)).version == "1.0.0"
+    assert versions.rollback(str(core_folder)).version == "1.0.0"
     assert version_in_use(core_folder) == "1.0.0"
-    assert switching.rollback(str(core_folder)).version == "1.1.0"
+    assert versions.rollback(str(core_folder)).version == "1.1.0"
     assert version_in_use(core_folder) == "1.1.0"
 
 
 def test_rollback_needs_something_to_go_back_to(core_folder):
     """Without an earlier version, or where it is gone, nothing changes."""
     with pytest.raises(CoreNotInstalledError, match="no previous version"):
-        switching.rollback(str(core_folder))
+        versions.rollback(str(core_folder))
     first = installed(core_folder, "1.0.0")
     with pytest.raises(CoreNotInstalledError):
-        switching.rollback(str(core_folder))
+        versions.rollback(str(core_folder))
     installed(core_folder, "1.1.0")
     shutil.rmtree(first.folder)
     with pytest.raises(CoreNotInstalledError):
-        switching.rollback(str(core_folder))
+        versions.rollback(str(core_folder))
     assert version_in_use(core_folder) == "1.1.0"
 
 
@@ -107,9 +107,9 @@ def test_use_switches_to_an_installed_version(core_folder):
     newest = installed(core_folder, "1.0.0")
     aged(newest.folder)
     installed(core_folder, "1.1.0")
-    used = switching.use(str(core_folder), "1.0.0")
+    used = versions.use(str(core_folder), "1.0.0")
     assert used.install_id == max(
-        core.install_id for core in switching.installed_versions(str(core_folder)) if core.version == "1.0.0"
+        core.install_id for core in versions.installed_versions(str(core_folder)) if core.version == "1.0.0"
     )
     assert find_core(str(core_folder)) == used
 
@@ -120,7 +120,7 @@ def test_use_of_what_is_not_there_is_reported(core_folder):
     with pytest.raises(
         CoreNotInstalledError, match=r"Version 2\.0 of the core is not installed; installed: 1\.0\.0"
     ):
-        switching.use(str(core_folder), "2.0")
+        versions.use(str(core_folder), "2.0")
     assert version_in_use(core_folder) == "1.0.0"
 
 
@@ -137,7 +137,7 @@ def test_what_does_not_load_is_not_switched_to(core_folder, wheel, kind):
     staged(core_folder, "1.1.0", **wheel)
     installed(core_folder, "1.0.0")
     with pytest.raises(kind):
-        switching.use(str(core_folder), "1.1.0")
+        versions.use(str(core_folder), "1.1.0")
     assert version_in_use(core_folder) == "1.0.0"
 
 
@@ -148,7 +148,7 @@ def test_what_was_changed_is_not_switched_to(core_folder):
     model = Path(first.library, "nimbus_sdk_core", "data", "model.bin")
     model.write_bytes(bytes(len(model.read_bytes())))
     with pytest.raises(CoreIntegrityError, match=r"Core 1\.0\.0 in .* was changed") as caught:
-        switching.rollback(str(core_folder))
+        versions.rollback(str(core_folder))
     assert caught.value.issues == ("nimbus_sdk_core/data/model.bin: was changed",)
     assert version_in_use(core_folder) == "1.1.0"
 
@@ -161,7 +161,7 @@ def test_versions_are_listed_in_order(core_folder):
     Path(broken.folder, "manifest.json").write_bytes(b"{")
     (core_folder / "4.0.0" / "x.staging").mkdir(parents=True)
     (core_folder / "notes.txt").write_bytes(b"")
-    found = switching.installed_versions(str(core_folder))
+    found = versions.installed_versions(str(core_folder))
     assert [core.version for core in found] == ["1.9.0", "1.10.0", "2.0.0rc1"]
 
 
@@ -169,20 +169,20 @@ def test_uninstalling_everything(core_folder):
     """Pointer first, then every folder."""
     installed(core_folder, "1.0.0")
     installed(core_folder, "1.1.0")
-    assert switching.uninstall(str(core_folder)) == ("1.0.0", "1.1.0")
+    assert versions.uninstall(str(core_folder)) == ("1.0.0", "1.1.0")
     assert find_core(str(core_folder)) is None
     assert os.listdir(core_folder) == []
-    assert switching.uninstall(str(core_folder)) == ()
+    assert versions.uninstall(str(core_folder)) == ()
 
 
 def test_uninstalling_the_version_in_use_brings_back_the_one_before(core_folder):
     """What was in use before is in use again."""
     installed(core_folder, "1.0.0")
     installed(core_folder, "1.1.0")
-    assert switching.uninstall(str(core_folder), "1.1.0") == ("1.1.0",)
+    assert versions.uninstall(str(core_folder), "1.1.0") == ("1.1.0",)
     assert version_in_use(core_folder) == "1.0.0"
     assert read_pointer(str(core_folder)).previous is None
-    assert switching.uninstall(str(core_folder), "1.0.0") == ("1.0.0",)
+    assert versions.uninstall(str(core_folder), "1.0.0") == ("1.0.0",)
     assert find_core(str(core_folder)) is None
 
 
@@ -192,9 +192,9 @@ def test_uninstalling_another_version_leaves_the_one_in_use(core_folder):
     installed(core_folder, "1.1.0")
     staged(core_folder, "1.2.0")
     before = read_pointer(str(core_folder))
-    switching.uninstall(str(core_folder), "1.2.0")
+    versions.uninstall(str(core_folder), "1.2.0")
     assert read_pointer(str(core_folder)) == before
-    switching.uninstall(str(core_folder), "1.0.0")
+    versions.uninstall(str(core_folder), "1.0.0")
     assert version_in_use(core_folder) == "1.1.0"
     assert read_pointer(str(core_folder)).previous is None
 
@@ -203,14 +203,14 @@ def test_uninstalling_with_two_installations_of_the_version_in_use(core_folder):
     """All installations of a version go, also the one before the one in use."""
     installed(core_folder, "1.0.0")
     installed(core_folder, "1.0.0")
-    assert switching.uninstall(str(core_folder), "1.0.0") == ("1.0.0",)
+    assert versions.uninstall(str(core_folder), "1.0.0") == ("1.0.0",)
     assert find_core(str(core_folder)) is None
 
 
 def test_uninstalling_what_is_not_there_is_reported(core_folder):
     """Nothing goes that was not named."""
     with pytest.raises(CoreNotInstalledError, match="installed: none"):
-        switching.uninstall(str(core_folder), "1.0.0")
+        versions.uninstall(str(core_folder), "1.0.0")
 
 
 def test_a_damaged_pointer_is_reported_and_replaced(core_folder):
@@ -222,12 +222,12 @@ def test_a_damaged_pointer_is_reported_and_replaced(core_folder):
         with pytest.raises(CoreIntegrityError, match="damaged"):
             find_core(str(core_folder))
     with pytest.raises(CoreIntegrityError):
-        switching.prune(str(core_folder))
+        versions.prune(str(core_folder))
     assert missing_files(core) == ()
-    switching.switch(str(core_folder), core)
+    versions.switch(str(core_folder), core)
     assert find_core(str(core_folder)) == core
     pointer.write_bytes(b"{")
-    assert switching.uninstall(str(core_folder)) == ("1.0.0",)
+    assert versions.uninstall(str(core_folder)) == ("1.0.0",)
     assert not pointer.exists()
 
 
@@ -239,10 +239,10 @@ def test_a_pointer_of_a_newer_version_stays_where_it_is(core_folder):
     pointer.write_bytes(content)
     for act in (
         find_core,
-        switching.prune,
-        switching.uninstall,
-        switching.rollback,
-        lambda folder: switching.switch(folder, core),
+        versions.prune,
+        versions.uninstall,
+        versions.rollback,
+        lambda folder: versions.switch(folder, core),
     ):
         with pytest.raises(CoreIncompatibleError, match=r"newer version of the SDK.*Update"):
             act(str(core_folder))
@@ -257,7 +257,7 @@ def test_an_installation_of_a_newer_version_is_left_alone(core_folder):
     manifest.write_bytes(manifest.read_bytes().replace(b'"format": 1', b'"format": 2'))
     with pytest.raises(CoreIncompatibleError, match="newer version"):
         find_core(str(core_folder))
-    assert switching.installed_versions(str(core_folder)) == ()
+    assert versions.installed_versions(str(core_folder)) == ()
     other = installed(core_folder)
     assert find_core(str(core_folder)) == other
     assert manifest.exists()
@@ -270,8 +270,8 @@ def test_an_installation_without_a_version_is_left_out(core_folder):
     (core_folder / "1.1.0").rename(core_folder / "1.1.x!")
     path = core_folder / "1.1.x!" / odd.install_id / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_bytes()), "version": "1.1.x!"}))
-    assert [core.version for core in switching.installed_versions(str(core_folder))] == ["1.0.0"]
-    for go in (switching.use, switching.uninstall):
+    assert [core.version for core in versions.installed_versions(str(core_folder))] == ["1.0.0"]
+    for go in (versions.use, versions.uninstall):
         with pytest.raises(CoreNotInstalledError, match=r"installed: 1\.0\.0"):
             go(str(core_folder), "0.9")
 
@@ -285,12 +285,12 @@ def test_pruning_keeps_what_is_in_use_and_what_was(core_folder):
     (core_folder / "current.json.1-a.tmp").write_bytes(b"")
     (core_folder / "1.4.0").mkdir()
     age_all(core_folder)
-    switching.prune(str(core_folder))
+    versions.prune(str(core_folder))
     assert sorted(os.listdir(core_folder)) == ["1.1.0", "1.2.0", "1.3.0", "current.json"]
     age_all(core_folder)
-    switching.prune(str(core_folder))
+    versions.prune(str(core_folder))
     assert sorted(os.listdir(core_folder)) == ["1.1.0", "1.2.0", "current.json"]
-    assert switching.rollback(str(core_folder)).version == "1.1.0"
+    assert versions.rollback(str(core_folder)).version == "1.1.0"
 
 
 def test_pruning_leaves_what_a_running_program_may_have_loaded(core_folder):
@@ -300,7 +300,7 @@ def test_pruning_leaves_what_a_running_program_may_have_loaded(core_folder):
     installed(core_folder, "1.2.0")
     (core_folder / "1.3.0" / "killed.staging").mkdir(parents=True)
     age_all(core_folder, 13 * DAY)
-    switching.prune(str(core_folder))
+    versions.prune(str(core_folder))
     assert missing_files(first) == ()
     assert not (core_folder / "1.3.0" / "killed.staging").exists()
 
@@ -311,7 +311,7 @@ def test_pruning_leaves_what_is_young(core_folder):
     other = staged(core_folder, "2.0.0")
     (core_folder / "1.3.0" / "busy.staging").mkdir(parents=True)
     (core_folder / "current.json.1-a.tmp").write_bytes(b"")
-    switching.prune(str(core_folder))
+    versions.prune(str(core_folder))
     assert missing_files(other) == ()
     assert (core_folder / "1.3.0" / "busy.staging").is_dir()
     assert (core_folder / "current.json.1-a.tmp").exists()
@@ -338,12 +338,12 @@ def test_a_core_that_a_program_has_loaded_on_windows_is_uninstalled_all_the_same
     core = installed(core_folder, "1.0.0")
     with monkeypatch.context() as patched:
         hold(patched, core_folder, core.folder)
-        assert switching.uninstall(str(core_folder)) == ("1.0.0",)
+        assert versions.uninstall(str(core_folder)) == ("1.0.0",)
     assert "is still in use and will be removed later" in caplog.text
     assert find_core(str(core_folder)) is None
-    assert switching.installed_versions(str(core_folder)) == ()
+    assert versions.installed_versions(str(core_folder)) == ()
     assert os.path.exists(os.path.join(core.library, "nimbus_sdk_core", "__init__.py"))
-    switching.prune(str(core_folder))
+    versions.prune(str(core_folder))
     assert not os.path.exists(core.folder)
 
 
@@ -353,13 +353,13 @@ def test_uninstalling_everything_removes_what_killed_processes_left(core_folder)
     (core_folder / "1.0.0" / "killed.removed" / "lib").mkdir(parents=True)
     (core_folder / "1.3.0" / "killed.staging").mkdir(parents=True)
     (core_folder / "current.json.1-a.tmp").write_bytes(b"")
-    assert switching.uninstall(str(core_folder)) == ("1.0.0",)
+    assert versions.uninstall(str(core_folder)) == ("1.0.0",)
     assert os.listdir(core_folder) == []
 
 
 def test_pruning_nothing(core_folder):
     """Where nothing was installed there is nothing to tidy up."""
-    switching.prune(str(core_folder))
+    versions.prune(str(core_folder))
     assert not core_folder.exists()
 
 
@@ -368,15 +368,15 @@ def test_pruning_beside_another_process_that_prunes(core_folder, monkeypatch):
     installed(core_folder, "1.0.0")
     old = staged(core_folder, "0.9.0")
     age_all(core_folder)
-    real = switching._installations
+    real = versions._installations
 
     def vanishing(folder):
         found = list(real(folder))
         shutil.rmtree(old.folder, ignore_errors=True)
         return found
 
-    monkeypatch.setattr(switching, "_installations", vanishing)
-    switching.prune(str(core_folder))
+    monkeypatch.setattr(versions, "_installations", vanishing)
+    versions.prune(str(core_folder))
     assert version_in_use(core_folder) == "1.0.0"
 
 
