@@ -245,16 +245,16 @@ def _resolve(name: str) -> object:
     if module is not None:
         value: object = getattr(import_module(module), name)
     elif name in __all__:
-        from nimbus_sdk.core.names import load_object
+        from nimbus_sdk.core.public_names import load_object
         from nimbus_sdk.errors import NimbusError
 
         try:
             value = load_object(name)
         except NimbusError:
             # Importing a name works before the core is installed; using it raises the error.
-            from nimbus_sdk.core.placeholders import make
+            from nimbus_sdk.core.placeholders import make_placeholder
 
-            return make(name)
+            return make_placeholder(name)
     else:
         raise AttributeError(f"module 'nimbus_sdk' has no attribute {name!r}")
     globals()[name] = value

@@ -53,7 +53,7 @@ class UntrustedError(PermissionError):
         super().__init__(errno.EPERM, f"{place} {reason}")
 
 
-def places(path: str, root: str) -> Iterator[str]:
+def path_components(path: str, root: str) -> Iterator[str]:
     """Yield a folder, and everything from it down to a path below it."""
     yield root
     place = root

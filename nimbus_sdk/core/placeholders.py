@@ -20,7 +20,7 @@ from contextlib import suppress
 from threading import RLock
 from typing import TypeVar
 
-from nimbus_sdk.core.names import load_object, more_wrappers
+from nimbus_sdk.core.public_names import load_object, more_wrappers
 from nimbus_sdk.core.wheel.protocol import ALIASES, DISTRIBUTION
 from nimbus_sdk.errors import CoreIncompatibleError, CoreNotInstalledError, NimbusError
 
@@ -30,7 +30,7 @@ _DOC = "{0} of the core, which could not be loaded when it was imported; see ``h
 _placeholders: dict[str, object] = {}
 
 
-def make(name: str) -> object:
+def make_placeholder(name: str) -> object:
     """Return the placeholder for a public name of the core: a class if the name is capitalized."""
     name = ALIASES.get(name, name)
     if name not in _placeholders:
@@ -49,7 +49,7 @@ def __getattr__(name: str) -> object:
     except CoreIncompatibleError as error:
         raise AttributeError(error.message) from None
     except NimbusError:
-        return make(name)
+        return make_placeholder(name)
 
 
 def with_core_classes(function: Callable[..., R]) -> Callable[..., R]:

@@ -111,7 +111,7 @@ def make_private_folder(path: str, root: str | None = None) -> None:
         OSError: It cannot be made, belongs to another user, or stays writable by others.
     """
     _make(path)
-    for place in (path,) if root is None else ownership.places(path, root):
+    for place in (path,) if root is None else ownership.path_components(path, root):
         status = os.stat(place) if place == root or root is None else os.lstat(place)
         if ownership.is_foreign(status):
             raise PermissionError(errno.EPERM, f"the folder {place} belongs to another user")

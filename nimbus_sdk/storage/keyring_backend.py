@@ -198,7 +198,7 @@ class KeyringStore(Generic[K_co]):
                 if run_with_timeout(keyring_entry.is_unlocked, _LOOK_SECONDS):
                     return None
             except TimeLimitError:
-                keyring_breaker.put_off_look(self._breaker, breaker, now=now)
+                keyring_breaker.delay_next_look(self._breaker, breaker, now=now)
         minutes = int((breaker.until - now) // 60) + 1
         hint = f"It is asked again in {minutes} min, or as soon as it is unlocked; {RETRY} {ELSEWHERE}"
         return Refusal(f"was {breaker.wording(now)}", hint)

@@ -56,7 +56,7 @@ def trip(path: str, *, reason: str, patience: float, now: float) -> None:
     _record(path, Breaker(until=until, reason=reason, patience=patience, host=platform.node()))
 
 
-def put_off_look(path: str, breaker: Breaker, *, now: float) -> None:
+def delay_next_look(path: str, breaker: Breaker, *, now: float) -> None:
     """Record for some seconds that the keyring did not even answer whether it is unlocked."""
     _record(path, replace(breaker, look_after=now + LOOK_SECONDS))
 

@@ -11,7 +11,7 @@ import os
 import stat
 from contextlib import suppress
 
-from nimbus_sdk.config.ownership import UntrustedError, is_foreign, places, reason_for_distrust
+from nimbus_sdk.config.ownership import UntrustedError, is_foreign, path_components, reason_for_distrust
 from nimbus_sdk.storage import fs
 
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -49,7 +49,7 @@ def survey(folder: str, root: str) -> tuple[dict[str, int], list[str]]:
     """
     sizes: dict[str, int] = {}
     distrusted = [f"{root} belongs to another user"] if is_foreign(os.lstat(root)) else []
-    for place in places(folder, root):
+    for place in path_components(folder, root):
         reason = reason_for_distrust(os.stat(place) if place == root else os.lstat(place))
         if reason is not None:
             distrusted.append(f"{place} {reason}")

@@ -13,7 +13,7 @@ import nimbus_sdk
 from nimbus_sdk import aio, install_core
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.model_download import find_local_models
-from nimbus_sdk.core.names import with_download
+from nimbus_sdk.core.public_names import with_download
 from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX
 from nimbus_sdk.errors import (
     SUPPORT,

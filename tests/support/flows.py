@@ -19,7 +19,7 @@ from nimbus_sdk.account.session_lookup import clear_cache, stored_session
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core import names as core_names
+from nimbus_sdk.core import public_names
 from nimbus_sdk.core.wheel import loader, unpack
 from nimbus_sdk.core.wheel.manifest import InstalledCore
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
@@ -109,7 +109,7 @@ def no_core_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == DISTRIBUTION}
     finders = list(sys.meta_path)
     monkeypatch.setattr(loader, "_loaded", None)
-    monkeypatch.setattr(core_names, "_objects", {})
+    monkeypatch.setattr(public_names, "_objects", {})
     for name in before:
         del sys.modules[name]
     cached = _remove_names_of_the_core()

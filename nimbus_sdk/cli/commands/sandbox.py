@@ -78,7 +78,7 @@ def serve(
       nimbus-sdk sandbox serve --port 8123 --db sandbox.db
       nimbus-sdk sandbox serve --tier free --json
     """
-    with exit_on_signals(), _temporary_home() as home, sandbox_control.recorded() as record:
+    with exit_on_signals(), _temporary_home() as home, sandbox_control.recording() as record:
 
         def on_ready(own: Sandbox, key: str) -> None:
             environment = _environment(own, home, key)

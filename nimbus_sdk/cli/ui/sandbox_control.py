@@ -129,7 +129,7 @@ class RunningSandbox(NamedTuple):
 
 
 @contextmanager
-def recorded() -> Iterator[Callable[[str, Mapping[str, str]], None]]:
+def recording() -> Iterator[Callable[[str, Mapping[str, str]], None]]:
     """Yield a function that records a sandbox for this user; the record lasts as long as the block."""
     paths = Settings.load().paths
     own: list[dict[str, Any]] = []

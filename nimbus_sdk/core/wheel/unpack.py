@@ -15,7 +15,7 @@ from nimbus_sdk.core.wheel.bytecode import CACHE
 from nimbus_sdk.core.wheel.manifest import LIBRARY, MANIFEST, Files, InstalledCore
 from nimbus_sdk.core.wheel.protocol import PROTOCOL_VERSION, REQUIRED
 from nimbus_sdk.core.wheel.requirements import interpreter
-from nimbus_sdk.core.wheel.verify import RecordedFile, WheelFacts, copy_file, open_wheel, refused
+from nimbus_sdk.core.wheel.verify import RecordedFile, WheelFacts, copy_file, integrity_error, open_wheel
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
 from nimbus_sdk.errors.python_environment import absolute_search_path, find_interpreter
 from nimbus_sdk.storage import fs
@@ -167,7 +167,7 @@ def _unpack(wheel: str, library: str, facts: WheelFacts) -> Files:
             if fault is not None:
                 faults.append(fault)
     if faults:
-        raise refused(facts.name, faults)
+        raise integrity_error(facts.name, faults)
     # Python would make these folders under the umask of whoever imports a module first.
     for folder in {os.path.dirname(path) for path in files if path.endswith(".py")}:
         fs.make_private_folder(inside(library, f"{folder}/{CACHE}"))

@@ -85,17 +85,17 @@ def check_wheel(path: str, asset_name: str) -> WheelFacts:
         try:
             project, version, _, _ = parse_wheel_filename(asset_name)
         except InvalidWheelFilename:
-            raise refused(asset_name, [*issues, "its name is not that of a wheel"]) from None
+            raise integrity_error(asset_name, [*issues, "its name is not that of a wheel"]) from None
         if project != canonicalize_name(DISTRIBUTION):
             issues.append(f"its name is not that of a wheel of {DISTRIBUTION}")
         paths = _library_paths(archive, asset_name, issues)
         top_level = _top_level(paths.values(), issues)
         # Such faults may make reading the content endless.
         if size or layout:
-            raise refused(asset_name, issues)
+            raise integrity_error(asset_name, issues)
         info = _info_folder(paths.values(), issues)
         if info is None:
-            raise refused(asset_name, issues)
+            raise integrity_error(asset_name, issues)
         metadata = _metadata(archive, info, str(version), issues)
         names = [name for name in archive.namelist() if not name.endswith("/")]
         listing = _text(archive, f"{info}/RECORD", issues)
@@ -103,7 +103,7 @@ def check_wheel(path: str, asset_name: str) -> WheelFacts:
         if issues or metadata is None:
             # Nothing will be unpacked, so the content is compared here: the error lists every fault.
             content = (copy_file(archive, listed, lambda chunk: None)[1] for listed in files)
-            raise refused(asset_name, [*issues, *filter(None, content)])
+            raise integrity_error(asset_name, [*issues, *filter(None, content)])
         requires_python = metadata.get("Requires-Python")
         return WheelFacts(
             name=asset_name,
@@ -122,16 +122,16 @@ def open_wheel(path: str, asset_name: str) -> Iterator[tuple[ZipFile, BinaryIO]]
     with open(path, "rb") as file:
         faults = tuple(zip_checks.end_faults(file))
         if faults:
-            raise refused(asset_name, faults)
+            raise integrity_error(asset_name, faults)
         try:
             archive = ZipFile(file)
         except (BadZipFile, ValueError, NotImplementedError, OverflowError, IndexError) as error:
-            raise refused(asset_name, [f"it is not a wheel: {error}"]) from None
+            raise integrity_error(asset_name, [f"it is not a wheel: {error}"]) from None
         with archive:
             yield archive, file
 
 
-def refused(asset_name: str, issues: Iterable[str]) -> CoreIntegrityError:
+def integrity_error(asset_name: str, issues: Iterable[str]) -> CoreIntegrityError:
     """Return the error for a wheel with these faults."""
     return CoreIntegrityError(f"The wheel {asset_name} is refused.", issues=tuple(dict.fromkeys(issues)))
 

@@ -105,9 +105,9 @@ def test_of_several_sandboxes_the_shells_own_or_the_newest_is_used(
     def variables(of: Sandbox) -> dict[str, str]:
         return {"NIMBUS_SDK_SANDBOX_TOKEN": of.control_token, "NIMBUS_SDK_API_URL": of.api_url}
 
-    with sandbox_control.recorded() as record_first, Sandbox() as newer:
+    with sandbox_control.recording() as record_first, Sandbox() as newer:
         record_first(sandbox.api_url, variables(sandbox))
-        with sandbox_control.recorded() as record_second:
+        with sandbox_control.recording() as record_second:
             record_second(newer.api_url, variables(newer))
             newest = nimbus("sandbox", "env")
             assert f"{newer.api_url}, which was started last" in newest.err
