@@ -66,13 +66,10 @@ authenticate_from_storage, authenticate_from_storage_async = make_pair(_authenti
 
 def authenticate_flow(settings: Settings, given: ParsedKey, *, offline_mode: bool) -> Flow[SessionRecord]:
     """Validate a key and store its session; offline, return the stored session."""
-    paths = settings.paths
-    if offline_mode or settings.offline:
-        named = yield from run_blocking(
-            lambda: key_lookup.find_key_without_store(settings, raise_if_invalid(given))
-        )
-        return (yield from run_blocking(lambda: find_session(paths, None if named is None else named.key)))
     key = raise_if_invalid(given)
+    if offline_mode or settings.offline:
+        known = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings, key))
+        return (yield from run_blocking(lambda: find_session(settings.paths, known)))
     return (yield from with_found_key(settings, key, lambda found: validate_and_store(settings, found)))
 
 

@@ -85,8 +85,7 @@ def get_quota_status(*, profile: str | None = None) -> QuotaStatus:
 def _check_quota(settings: Settings) -> Flow[bool]:
     """Return whether inferences are left; ask the service if the session cannot know."""
     paths = settings.paths
-    named = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings))
-    key = None if named is None else named.key
+    key = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings))
     session = yield from run_blocking(lambda: _session_for(paths, key))
     if not (yield from run_blocking(lambda: _is_fresh(paths, session))) or session.usage_quota == 0:
         session = yield from _refresh_if_possible(settings, session)

@@ -27,13 +27,11 @@ BRIEF_WAIT_SECONDS = 1.0
 
 def refresh_flow(settings: Settings) -> Flow[SessionRecord]:
     """Refresh the session; simultaneous callers share one request."""
-    paths = settings.paths
     asked_at = datetime.now(UTC)
-    lock = Lock(paths.lock)
+    lock = Lock(settings.paths.lock)
     try:
         yield from acquire_lock(lock, timeout=settings.timeout)
-        named = yield from run_blocking(lambda: find_key_without_store(settings))
-        key = None if named is None else named.key
+        key = yield from run_blocking(lambda: find_key_without_store(settings))
         before = yield from run_blocking(lambda: _session_of_this_service(settings, key))
         # After a clock was set back, every earlier response seems to be of the future.
         if before is not None and asked_at < before.validated_at <= datetime.now(UTC):

@@ -20,7 +20,7 @@ from nimbus_sdk.account.session_store import store_session
 from nimbus_sdk.account.validation import use_stale, validate_key, with_found_key
 from nimbus_sdk.config.keys import ApiKey, parse_key, raise_if_invalid
 from nimbus_sdk.config.settings import Settings, origin
-from nimbus_sdk.core.activation import activate, fetch_wheel, require_installable, stores_key
+from nimbus_sdk.core.activation import activate, fetch_wheel, require_installable
 from nimbus_sdk.core.wheel import manifest, verify
 from nimbus_sdk.core.wheel.requirements import version_of
 from nimbus_sdk.display.progress import ProgressEvent, Report, reporting
@@ -114,8 +114,7 @@ def install_flow(
     if version is not None:
         # As the core spells it, so that v1.0 and 1.0 are equal.
         version = str(version_of(version))
-    known = yield from run_blocking(lambda: find_key_without_store(settings, given_key))
-    key = None if known is None else known.key
+    key = yield from run_blocking(lambda: find_key_without_store(settings, given_key))
     if settings.offline:
         return (yield from run_blocking(lambda: _require_session(settings, key, version)))
 
@@ -123,7 +122,7 @@ def install_flow(
         return None if force else _find_session(settings, key, version)
 
     session = yield from run_blocking(find_usable)
-    if session is not None and _is_complete(settings, known, session):
+    if session is not None and _is_complete(settings, given_key, session):
         report(ProgressEvent("done", "The core is installed, and the session is valid"))
         return session
     with Lock(settings.paths.lock) as lock:
@@ -136,11 +135,11 @@ def install_flow(
                 raise
             # The others may be waiting, one after the other, for a service that does not answer.
             session = (yield from run_blocking(find_usable)) or session
-            return session if _is_complete(settings, known, session) else use_stale(session, error)
+            return session if _is_complete(settings, given_key, session) else use_stale(session, error)
         seconds = refresh_time.remaining()
         # Another process may have done everything in the meantime.
         session = yield from run_blocking(find_usable)
-        if session is not None and _is_complete(settings, known, session):
+        if session is not None and _is_complete(settings, given_key, session):
             return session
         install = partial(_validate_and_install, settings, version, report, force)
         if session is None:
@@ -220,13 +219,13 @@ def _require_session(settings: Settings, key: ApiKey | None, version: str | None
     return session
 
 
-def _is_complete(settings: Settings, known: FoundKey | None, session: SessionRecord) -> bool:
+def _is_complete(settings: Settings, given: ApiKey | None, session: SessionRecord) -> bool:
     """Return whether nothing is missing: the session is fresh, and a key that was given is stored."""
     if validity(session, datetime.now(UTC)) != "fresh":
         return False
-    if known is None or not stores_key(settings, known):
+    if given is None or settings.credential_store == "none":
         return True
     metadata = read_metadata(settings.paths)
-    if metadata is None or metadata.fingerprint != known.key.fingerprint:
+    if metadata is None or metadata.fingerprint != given.fingerprint:
         return False
     return settings.credential_store in (None, metadata.store)

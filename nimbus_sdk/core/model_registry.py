@@ -64,8 +64,7 @@ def check_license_flow(settings: Settings, name: str) -> Flow[bool]:
 
 def find_session_and_model_flow(settings: Settings, name: str) -> Flow[tuple[SessionRecord, api.ModelInfo]]:
     """Find the session on this machine, and request one model."""
-    known = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings))
-    key = None if known is None else known.key
+    key = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings))
     session = yield from run_blocking(lambda: find_session(settings.paths, key))
     return session, (yield from find_model_flow(settings, name))
 

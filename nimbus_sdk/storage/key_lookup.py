@@ -155,10 +155,11 @@ def find_key(
     raise MissingKeyError(f"No API key was found. {notes}".rstrip())
 
 
-def find_key_without_store(settings: Settings, given: str | ApiKey | None = None) -> FoundKey | None:
+def find_key_without_store(settings: Settings, given: str | ApiKey | None = None) -> ApiKey | None:
     """Return the key of the first four sources, as ``find_key`` does, or None: no store, no prompt."""
     argument, given = key_sources.read_argument(given), None
-    return _found_key(key_sources.first_found(_read_without_store(settings, argument))[0])
+    result, _ = key_sources.first_found(_read_without_store(settings, argument))
+    return None if result is None else result.key
 
 
 def find_stored_key(settings: Settings) -> FoundKey:
