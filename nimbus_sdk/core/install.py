@@ -23,7 +23,8 @@ from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.core.activation import activate, fetch_wheel, require_installable
 from nimbus_sdk.core.wheel import manifest, verify
 from nimbus_sdk.core.wheel.requirements import version_of
-from nimbus_sdk.display.progress import ProgressEvent, Report, reporting
+from nimbus_sdk.display.progress import ProgressEvent, Report
+from nimbus_sdk.display.reporting import reporting
 from nimbus_sdk.errors import (
     CoreError,
     CoreIncompatibleError,

@@ -16,7 +16,8 @@ from nimbus_sdk.core.wheel.download import PROXY_HINT, FileSink, download_until_
 from nimbus_sdk.core.wheel.github import is_safe_url
 from nimbus_sdk.core.wheel.manifest import find_core
 from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX
-from nimbus_sdk.display.progress import ProgressEvent, Report, download_report, reporting
+from nimbus_sdk.display.progress import ProgressEvent, Report, download_report
+from nimbus_sdk.display.reporting import reporting
 from nimbus_sdk.errors import (
     ConfigurationError,
     CoreDownloadError,

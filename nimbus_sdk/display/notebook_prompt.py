@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from html import escape
 from importlib.util import find_spec
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from IPython.display import DisplayHandle
     from ipywidgets import Button, Widget
 
-    from nimbus_sdk.display.terminal import Ask
-
 _ECHO_SECONDS = 3.0
 _POLL_SECONDS = 0.1
 _CLICK_SECONDS = 1.0
 
 
 @contextmanager
-def notebook_prompt(label: str, introduction: str, button: str, prompt: Ask) -> Iterator[Ask]:
+def notebook_prompt(
+    label: str, introduction: str, button: str, prompt: Callable[[str], str | None]
+) -> Iterator[Callable[[str], str | None]]:
     """Yield a function that asks below the running cell, if not in a form then with ``prompt``."""
     from IPython.display import HTML, display
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
 
@@ -22,24 +22,19 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from nimbus_sdk.display.progress import ProgressEvent, Report, stored_part
 from nimbus_sdk.display.timeouts import can_start_threads
 from nimbus_sdk.errors.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from nimbus_sdk.display.progress import ProgressEvent, Report
-
 STALL_SECONDS = 3.0
 
 
 @contextmanager
-def progress_bar(stored_part: Callable[[ProgressEvent | None], str | None]) -> Iterator[Report]:
-    """Yield a function that draws events on the error stream: a line for each step, with a bar for bytes.
-
-    Args:
-        stored_part: Describes what is left of a download that ended with its last event.
-    """
+def progress_bar() -> Iterator[Report]:
+    """Yield a function that draws events on the error stream: a line for each step, with a bar for bytes."""
     bar = _Bar()
     try:
         yield bar.report

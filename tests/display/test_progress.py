@@ -13,13 +13,8 @@ import types
 
 import pytest
 
-from nimbus_sdk.display.progress import (
-    ProgressEvent,
-    download_report,
-    html_progress,
-    progress_html,
-    reporting,
-)
+from nimbus_sdk.display.progress import ProgressEvent, download_report
+from nimbus_sdk.display.reporting import html_progress, progress_html, reporting
 
 STEPS = [
     ProgressEvent("validate", "Validating nbci_test_0123…89ab"),
@@ -286,7 +281,7 @@ def test_a_program_that_only_imports_a_kernels_package_is_no_notebook(kernel, ca
 def test_a_fast_download_is_not_drawn_at_every_chunk(kernel, monkeypatch):
     """Ten times a second at most, and the last one always."""
     now = [1000.0]
-    monkeypatch.setattr("nimbus_sdk.display.progress.time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("nimbus_sdk.display.reporting.time", types.SimpleNamespace(monotonic=lambda: now[0]))
     with html_progress() as report:
         for done in range(1001):
             now[0] += 0.001
@@ -331,7 +326,7 @@ def test_a_silent_install_costs_no_drawing_library(fresh):
     fresh(
         "import sys\n"
         "from nimbus_sdk.display.progress import ProgressEvent\n"
-        "from nimbus_sdk.display.progress import reporting\n"
+        "from nimbus_sdk.display.reporting import reporting\n"
         "with reporting(None, False) as report:\n"
         "    report(ProgressEvent('done', 'x'))\n"
         "assert 'rich' not in sys.modules\n"

@@ -15,7 +15,8 @@ from nimbus_sdk.account.revocation import RevocationResult
 from nimbus_sdk.api.schemas import Entitlement
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.core.status import InstallationStatus
-from nimbus_sdk.display.progress import ProgressEvent, reporting
+from nimbus_sdk.display.progress import ProgressEvent
+from nimbus_sdk.display.reporting import reporting
 from nimbus_sdk.display.terminal import print_notice
 from nimbus_sdk.doctor.finding import Diagnosis, Finding
 from nimbus_sdk.errors.printable import printable

@@ -31,7 +31,8 @@ from nimbus_sdk.core.bundle import encryption
 from nimbus_sdk.core.bundle.contents import LARGEST_BYTES, Contents
 from nimbus_sdk.core.bundle.encryption import Header
 from nimbus_sdk.core.wheel import manifest, requirements
-from nimbus_sdk.display.progress import ProgressEvent, Report, reporting
+from nimbus_sdk.display.progress import ProgressEvent, Report
+from nimbus_sdk.display.reporting import reporting
 from nimbus_sdk.errors import (
     ConfigurationError,
     CoreError,
