@@ -103,6 +103,23 @@ def test_a_weight_counts_as_that_many_trials(kind: type[NimbusLDA], random: np.r
 
 
 @GAUSSIAN
+def test_weights_that_are_shares_count_as_their_effective_number(
+    kind: type[NimbusLDA], random: np.random.Generator
+) -> None:
+    """Equal shares are as no weights; unequal ones count, together, as fewer trials, whatever their sum."""
+    x, y = unbalanced_trials(random)
+    found = kind().fit(x, y, np.full(90, 1.0 / 90.0)).predict_proba(x)
+    np.testing.assert_allclose(found, kind().fit(x, y).predict_proba(x), atol=1e-11)
+    shares = random.dirichlet(np.ones(90))
+    effective = 1.0 / (shares @ shares)
+    expected = kind().fit(x, y, effective * shares)
+    assert effective < expected.posterior_.counts.sum() + 1e-9 < 90.0
+    for total in (1e-200, 0.5, 1.0 + 1e-6):
+        found = kind().fit(x, y, total * shares).predict_proba(x)
+        np.testing.assert_allclose(found, expected.predict_proba(x), atol=1e-11)
+
+
+@GAUSSIAN
 @pytest.mark.parametrize(
     ("weights", "words"),
     [
@@ -229,5 +246,5 @@ def test_trials_that_count_for_less_than_one_together_leave_the_prior(
     """Such weights determine no covariance; probabilities are finite, and hardly differ from the priors."""
     y = np.arange(44) % 2
     x = random.normal(size=(44, n_features)) + y[:, None]
-    model = kind().fit(x, y, sample_weight=np.full(44, 5e-4))
+    model = kind().partial_fit(x, y, sample_weight=np.full(44, 5e-4))
     np.testing.assert_allclose(model.predict_proba(x), 0.5, atol=0.01)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal, Self, TypeAlias, cast
 
@@ -33,6 +33,9 @@ from .protocol import snapshot
 Choice: TypeAlias = float | Literal["auto"]
 
 _LARGEST = 1e9
+
+# One of each of two classes.
+_FEWEST_TRIALS = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +129,9 @@ class GaussianClassifier(BayesianClassifier):
             X: Shape (n_trials × n_features).
             y: Labels, shape (n_trials,).
             sample_weight: How many trials each one counts for, shape (n_trials,), not negative: 2 is as if
-                the trial were there twice, 0 as if it were not. None for 1 each.
+                the trial were there twice, 0 as if it were not. None for 1 each. Weights that add up to less
+                than 2, such as those that boosting divides by their sum, are shares: together they count as
+                their effective number of trials, (Σw)² / Σw² (L. Kish, Survey Sampling, 1965).
 
         Raises:
             CoreDataError: Data or parameters that cannot be used.
@@ -146,7 +151,7 @@ class GaussianClassifier(BayesianClassifier):
             X: Shape (n_trials × n_features), one trial or more.
             y: Labels among ``classes_``, shape (n_trials,); classes may be absent.
             classes: All labels there will be, for the first call; by default those in ``y``.
-            sample_weight: As for `fit`.
+            sample_weight: How many trials each one counts for, as for `fit`, whatever they add up to.
 
         Raises:
             CoreDataError: Data or parameters that cannot be used, or other ``classes`` than before.
@@ -214,7 +219,7 @@ class GaussianClassifier(BayesianClassifier):
         return self
 
     def _learn(self, given: TrainingSet) -> GaussianState:
-        moments = self._compute_moments(given)
+        moments = self._compute_moments(replace(given, weights=_count_trials(given.weights)))
         check_variation(moments)
         return self._conclude(given.classes, moments, self._hyper())
 
@@ -254,6 +259,15 @@ class GaussianClassifier(BayesianClassifier):
 
     def _hyper(self) -> Mapping[str, JsonValue]:
         return {name: _as_json(getattr(self, name)) for name in self.parameters}
+
+
+def _count_trials(weights: FloatArray | None) -> FloatArray | None:
+    """Weights as numbers of trials: those that are too few for two classes are shares of what there is."""
+    if weights is None or np.add.reduce(weights) >= _FEWEST_TRIALS:
+        return weights
+    # By their largest, since the squares of small numbers may vanish.
+    shares = weights / np.maximum.reduce(weights)
+    return np.asarray(shares * (np.add.reduce(shares) / (shares @ shares)))
 
 
 def _read_choice(name: str, hyper: Mapping[str, JsonValue]) -> float | None:
