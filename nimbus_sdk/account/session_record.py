@@ -9,12 +9,7 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
 from datetime import UTC, datetime, timedelta
 
-from nimbus_sdk.errors import (
-    ClockRollbackError,
-    FeatureNotLicensedError,
-    SessionError,
-    SessionExpiredError,
-)
+from nimbus_sdk import errors
 from nimbus_sdk.errors.printable import printable_texts
 
 TYPE_CHECKING = False
@@ -108,12 +103,12 @@ class SessionRecord:
         if name not in FEATURES:
             from nimbus_sdk.errors.suggestions import list_choices
 
-            raise FeatureNotLicensedError(
+            raise errors.FeatureNotLicensedError(
                 f"There is no feature {name!r}, as far as this version knows.",
                 feature=name,
                 hint=list_choices(name, FEATURES),
             )
-        raise FeatureNotLicensedError(
+        raise errors.FeatureNotLicensedError(
             f"The {self.license_type} license of {self.key_masked} does not include {name!r}.",
             feature=name,
         )
@@ -154,7 +149,7 @@ class SessionRecord:
                     _check(field, known[field.name])
             return cls(**known)  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError) as error:
-            raise SessionError(
+            raise errors.SessionError(
                 f"The stored session has an unknown format ({type(error).__name__}: {error})."
             ) from None
 
@@ -179,12 +174,12 @@ def require_valid(session: SessionRecord, now: datetime, last_seen: datetime | N
     """Return the session, if it may be used; see ``validity``."""
     state = validity(session, now, last_seen)
     if state == "expired":
-        raise SessionExpiredError(
+        raise errors.SessionExpiredError(
             f"The session of {session.key_masked} expired at {session.expires_at:%Y-%m-%d %H:%M} UTC."
         )
     if state == "rolled back":
         latest = max(last_seen or session.validated_at, session.validated_at)
-        raise ClockRollbackError(
+        raise errors.ClockRollbackError(
             f"This machine's clock says {now:%Y-%m-%d %H:%M} UTC, before {latest:%Y-%m-%d %H:%M} UTC, "
             "the latest time recorded here."
         )

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nimbus_sdk import errors
 from nimbus_sdk.account.home_lock import acquire_lock
 from nimbus_sdk.account.refresh import BRIEF_WAIT_SECONDS, CACHED_TIMEOUT_SECONDS, refresh_or_use_stale
 from nimbus_sdk.account.session import AuthSession, as_session
@@ -25,18 +26,6 @@ from nimbus_sdk.core.wheel import manifest, verify
 from nimbus_sdk.core.wheel.requirements import version_of
 from nimbus_sdk.display.progress import ProgressEvent, Report
 from nimbus_sdk.display.reporting import reporting
-from nimbus_sdk.errors import (
-    CoreError,
-    CoreIncompatibleError,
-    CoreNotInstalledError,
-    CredentialStoreError,
-    InvalidKeyError,
-    KeyExpiredError,
-    MissingKeyError,
-    NewerSessionError,
-    NimbusTimeoutError,
-    SessionError,
-)
 from nimbus_sdk.storage.key_lookup import FoundKey, find_key, find_key_without_store, no_prompt
 from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.lock import Lock
@@ -131,7 +120,7 @@ def install_flow(
         refresh_time = Deadline(CACHED_TIMEOUT_SECONDS)
         try:
             yield from acquire_lock(lock, lambda: report(_WAITING), timeout)
-        except NimbusTimeoutError as error:
+        except errors.NimbusTimeoutError as error:
             if session is None:
                 raise
             # The others may be waiting, one after the other, for a service that does not answer.
@@ -148,7 +137,7 @@ def install_flow(
         # With a session to go on with, nobody is asked for a key.
         try:
             found = yield from run_blocking(lambda: find_key(settings, given_key, prompt=no_prompt))
-        except (MissingKeyError, CredentialStoreError) as error:
+        except (errors.MissingKeyError, errors.CredentialStoreError) as error:
             return use_stale(session, error)
         if session.key_fingerprint == found.key.fingerprint:
             report(ProgressEvent("validate", "Refreshing the session"))
@@ -166,7 +155,7 @@ def _validate_and_install(
     report(ProgressEvent("validate", f"Validating {found.key.masked}"))
     try:
         session = yield from validate_key(settings, found.key)
-    except (InvalidKeyError, KeyExpiredError):
+    except (errors.InvalidKeyError, errors.KeyExpiredError):
         report(ProgressEvent("validate", f"{found.key.masked} was rejected"))
         raise
     if core is not None:
@@ -188,10 +177,10 @@ def _whole_core(settings: Settings, version: str | None) -> InstalledCore | None
         if core is None or version not in (None, core.version) or verify.changed_files(core):
             return None
         return core
-    except CoreIncompatibleError:
+    except errors.CoreIncompatibleError:
         # Written by a newer version: it must not be replaced.
         raise
-    except CoreError:
+    except errors.CoreError:
         return None
 
 
@@ -201,9 +190,9 @@ def _find_session(settings: Settings, key: ApiKey | None, version: str | None) -
         return None
     try:
         session = find_session(settings.paths, key)
-    except NewerSessionError:
+    except errors.NewerSessionError:
         raise
-    except SessionError:
+    except errors.SessionError:
         return None
     return session if session.api_origin == origin(settings.api_url) else None
 
@@ -213,7 +202,7 @@ def _require_session(settings: Settings, key: ApiKey | None, version: str | None
     session = find_session(settings.paths, key)
     if _whole_core(settings, version) is None:
         wanted = "The core" if version is None else f"Core {version}"
-        raise CoreNotInstalledError(
+        raise errors.CoreNotInstalledError(
             f"{wanted} is not completely installed in {settings.paths.core}, and offline mode is on.",
             hint="Run it once, online: unset NIMBUS_SDK_OFFLINE and omit offline=True.",
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
+from nimbus_sdk import errors
 from nimbus_sdk.account import rejected_keys
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin
@@ -18,12 +19,6 @@ from nimbus_sdk.core.wheel.manifest import find_core
 from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX
 from nimbus_sdk.display.progress import ProgressEvent, Report, download_report
 from nimbus_sdk.display.reporting import reporting
-from nimbus_sdk.errors import (
-    ConfigurationError,
-    CoreDownloadError,
-    CoreIntegrityError,
-    PermissionDeniedError,
-)
 from nimbus_sdk.storage import fs, key_lookup
 from nimbus_sdk.storage.pointer import trust_root
 from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, run_blocking, send
@@ -120,7 +115,7 @@ def fetch_model_flow(settings: Settings, name: str, report: Report) -> Flow[str]
     target = model_path(paths, name)
     session, model = yield from find_session_and_model_flow(settings, name)
     if not covers(session.license_type, model.requires_license):
-        raise PermissionDeniedError(
+        raise errors.PermissionDeniedError(
             f"The model {name} needs the {model.requires_license} license; yours is {session.license_type}."
         )
     found = yield from run_blocking(lambda: key_lookup.find_key(settings))
@@ -136,8 +131,8 @@ def fetch_model_flow(settings: Settings, name: str, report: Report) -> Flow[str]
     filling = replace(request, sink=sink, silence=settings.timeout)
     try:
         path = yield from download_until_complete(sink, lambda: send_key(send(filling)))
-    except CoreIntegrityError as error:
-        raise CoreIntegrityError(error.message, issues=error.issues, hint=_CHANGED) from error
+    except errors.CoreIntegrityError as error:
+        raise errors.CoreIntegrityError(error.message, issues=error.issues, hint=_CHANGED) from error
     yield from run_blocking(lambda: _move(path, target))
     yield from run_blocking(sink.discard)
     report(ProgressEvent("done", f"{name} is stored for offline use"))
@@ -147,13 +142,13 @@ def fetch_model_flow(settings: Settings, name: str, report: Report) -> Flow[str]
 def model_path(paths: Paths, name: str) -> str:
     """Return the path of a model's file, if the text is the name of a model."""
     if _NAME.fullmatch(name) is None:
-        raise ConfigurationError(f"{name!r} is not the name of a model.")
+        raise errors.ConfigurationError(f"{name!r} is not the name of a model.")
     return os.path.join(paths.models, f"{name}{MODEL_SUFFIX}")
 
 
 def _request(settings: Settings, model: ModelInfo, auth: HeaderAuth) -> Request:
     if not is_safe_url(model.download_url, settings.api_url):
-        raise CoreDownloadError(
+        raise errors.CoreDownloadError(
             f"The service has no safe URL for {model.name}.", hint="Only https is followed."
         )
     own = origin(model.download_url) == auth.origin
@@ -166,13 +161,13 @@ def _request_size(request: Request, name: str) -> Flow[int]:
     response = yield from send(replace(request, name="model_size", headers={"Range": "bytes=0-0"}))
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "text/html" and response.status != PARTIAL:
-        raise CoreDownloadError(f"Instead of {name}, a web page was sent.", hint=PROXY_HINT)
+        raise errors.CoreDownloadError(f"Instead of {name}, a web page was sent.", hint=PROXY_HINT)
     part = _TOTAL.fullmatch(response.headers.get("content-range", "").strip())
     whole = response.headers.get("content-length", "")
     text = part[1] if part is not None and response.status == PARTIAL else whole
     size = int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else 0
     if not 0 < size <= LARGEST_BYTES:
-        raise CoreDownloadError(f"The size of {name} is unknown or more than {LARGEST_BYTES} bytes.")
+        raise errors.CoreDownloadError(f"The size of {name} is unknown or more than {LARGEST_BYTES} bytes.")
     return size
 
 

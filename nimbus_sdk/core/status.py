@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nimbus_sdk import errors
 from nimbus_sdk.account.session import AuthSession, current_session
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import loader, manifest, verify
-from nimbus_sdk.errors import (
-    CoreError,
-    CoreIntegrityError,
-    CoreNotInstalledError,
-    InvalidKeyFormatError,
-    SessionError,
-)
 from nimbus_sdk.errors.printable import printable_texts
 
 
@@ -75,20 +69,20 @@ def check_installation(*, profile: str | None = None) -> InstallationStatus:
     paths = settings.paths
     try:
         core = manifest.find_core(paths.core)
-    except CoreError as error:
+    except errors.CoreError as error:
         session = _session(settings)
         return InstallationStatus(True, None, paths.core, session, (error.message,), error.hint)
     # Another process may be installing both: the session is there once the core is.
     session = _session(settings)
     if core is None:
         absent = ("The core is not installed.",)
-        return InstallationStatus(False, None, None, session, absent, CoreNotInstalledError.advice)
-    problems, hint = verify.check_installed(core.folder), CoreIntegrityError.advice
+        return InstallationStatus(False, None, None, session, absent, errors.CoreNotInstalledError.advice)
+    problems, hint = verify.check_installed(core.folder), errors.CoreIntegrityError.advice
     if not problems:
         try:
             loader.load()
             hint = ""
-        except CoreError as error:
+        except errors.CoreError as error:
             problems, hint = (error.message,), error.hint
     return InstallationStatus(True, core.version, core.folder, session, problems, hint)
 
@@ -96,5 +90,5 @@ def check_installation(*, profile: str | None = None) -> InstallationStatus:
 def _session(settings: Settings) -> AuthSession | None:
     try:
         return current_session(profile=settings.profile)
-    except (SessionError, InvalidKeyFormatError):
+    except (errors.SessionError, errors.InvalidKeyFormatError):
         return None

@@ -8,13 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, cast
 
-from nimbus_sdk.errors import (
-    ApiError,
-    NimbusConnectionError,
-    NimbusError,
-    RateLimitError,
-    ServerError,
-)
+from nimbus_sdk import errors
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Request, Response
 
@@ -46,7 +40,7 @@ class Retries:
     """
 
     def __init__(self, request: Request, deadline: Deadline) -> None:
-        self.latest: NimbusError | None = None
+        self.latest: errors.NimbusError | None = None
         self._request = request
         self._deadline = deadline
         self._sink = request.sink
@@ -56,7 +50,7 @@ class Retries:
         self._failures = 0
         self._answer_lost = False
 
-    def wait_after(self, error: NimbusError) -> float:
+    def wait_after(self, error: errors.NimbusError) -> float:
         """Return the seconds between an attempt that failed and the next one, or raise its error."""
         self.record(error)
         if not self._may_help(error):
@@ -81,29 +75,29 @@ class Retries:
         wait = SETTLING_WAITS[self._attempts - 1]
         return wait if wait < self._deadline.remaining() else None
 
-    def record(self, error: NimbusError) -> None:
+    def record(self, error: errors.NimbusError) -> None:
         """Count an attempt that failed, and record the earlier ones on its error."""
         self._attempts += 1
         self._failures += 1
-        if isinstance(error, ApiError):
+        if isinstance(error, errors.ApiError):
             error.attempts = self._attempts
             error.answer_lost = self._answer_lost
         self._answer_lost |= _is_response_lost(error)
         if not is_of_own_limit(error):
             self.latest = error
 
-    def _may_help(self, error: NimbusError) -> bool:
+    def _may_help(self, error: errors.NimbusError) -> bool:
         if self._sink is not None and self._sink.progress > self._progress:
             self._progress, self._failures, self._has_begun = self._sink.progress, 1, True
         # A network that returns has no name server at first, or a login page in front of everything.
-        is_outage = self._has_begun and isinstance(error, NimbusConnectionError)
+        is_outage = self._has_begun and isinstance(error, errors.NimbusConnectionError)
         return is_outage or is_retryable(self._request, error)
 
     def _choose_wait(self, state: RetryCallState) -> float:
         from tenacity import wait_random_exponential
 
         error = state.outcome.exception() if state.outcome is not None else None
-        requested = error.retry_after if isinstance(error, ApiError) else None
+        requested = error.retry_after if isinstance(error, errors.ApiError) else None
         if self._sink is not None:
             least = min(FIRST_DOWNLOAD_WAIT_SECONDS * 2.0 ** (self._failures - 1), LONGEST_WAIT_SECONDS)
             return max(least * random.uniform(1.0, 1.25), requested or 0.0)  # noqa: S311
@@ -135,23 +129,23 @@ def seconds_for_outage(silence: float) -> float:
 
 def is_retryable(request: Request, error: BaseException) -> bool:
     """Return whether another attempt may succeed and cannot do the same thing twice."""
-    if isinstance(error, RateLimitError):
+    if isinstance(error, errors.RateLimitError):
         # The wait for our own limit did not fit into the time left.
         return not is_of_own_limit(error)
-    if isinstance(error, NimbusConnectionError):
+    if isinstance(error, errors.NimbusConnectionError):
         return error.passing and (request.repeatable or not error.sent)
-    return request.repeatable and isinstance(error, ServerError)
+    return request.repeatable and isinstance(error, errors.ServerError)
 
 
-def _is_response_lost(error: NimbusError) -> bool:
-    if isinstance(error, NimbusConnectionError):
+def _is_response_lost(error: errors.NimbusError) -> bool:
+    if isinstance(error, errors.NimbusConnectionError):
         return error.sent
-    return isinstance(error, ServerError) and error.status in _GATEWAY_STATUSES
+    return isinstance(error, errors.ServerError) and error.status in _GATEWAY_STATUSES
 
 
-def is_of_own_limit(error: NimbusError) -> bool:
+def is_of_own_limit(error: errors.NimbusError) -> bool:
     """Whether an error comes from our own rate limit: nothing was sent."""
-    return isinstance(error, RateLimitError) and error.status is None
+    return isinstance(error, errors.RateLimitError) and error.status is None
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from nimbus_sdk import errors
 from nimbus_sdk.account.home_lock import acquire_lock
 from nimbus_sdk.account.session import AuthSession, as_session
 from nimbus_sdk.account.session_lookup import stored_session
@@ -33,13 +34,6 @@ from nimbus_sdk.core.bundle.encryption import Header
 from nimbus_sdk.core.wheel import manifest, requirements
 from nimbus_sdk.display.progress import ProgressEvent, Report
 from nimbus_sdk.display.reporting import reporting
-from nimbus_sdk.errors import (
-    ConfigurationError,
-    CoreError,
-    CoreIncompatibleError,
-    SessionError,
-    SessionExpiredError,
-)
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.key_lookup import FoundKey, find_key
 from nimbus_sdk.storage.lock import Lock
@@ -161,7 +155,7 @@ def install_flow(settings: Settings, path: str, passphrase: str, report: Report)
     report(ProgressEvent("verify", "Opening the bundle"))
     expires_at = (yield from run_blocking(lambda: read_facts(path))).expires_at
     if expires_at is not None and datetime.fromisoformat(expires_at) <= datetime.now(UTC):
-        raise SessionExpiredError(
+        raise errors.SessionExpiredError(
             f"The session in this bundle ended at {expires_at}.",
             hint="Create a new bundle on a machine with network.",
         )
@@ -226,14 +220,18 @@ def _unpack(paths: Paths, path: str, passphrase: str) -> tuple[Contents, CoreWhe
 
 def _require_new_file(path: str) -> None:
     if os.path.exists(path):
-        raise ConfigurationError(f"{path} already exists.", hint="Name a new file, or remove that one.")
+        raise errors.ConfigurationError(
+            f"{path} already exists.", hint="Name a new file, or remove that one."
+        )
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise ConfigurationError(
+        raise errors.ConfigurationError(
             f"The folder {folder} does not exist.", hint="Create it, or name a file elsewhere."
         )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigurationError(f"The folder {folder} is not writable.", hint="Name a file elsewhere.")
+        raise errors.ConfigurationError(
+            f"The folder {folder} is not writable.", hint="Name a file elsewhere."
+        )
 
 
 def _compatible_version(wheel_name: str) -> Version:
@@ -245,7 +243,7 @@ def _compatible_version(wheel_name: str) -> Version:
         if not tags.isdisjoint(requirements.supported_tags()):
             return version
     here = requirements.interpreter("cp-abi-platform")
-    raise CoreIncompatibleError(
+    raise errors.CoreIncompatibleError(
         f"The core in this bundle, {wheel_name}, is for another Python or platform than {here}.",
         hint="Create the bundle with the same version of Python, on the same kind of machine.",
     )
@@ -253,7 +251,7 @@ def _compatible_version(wheel_name: str) -> Version:
 
 def _latest_session(paths: Paths, bundled: SessionRecord, now: datetime) -> SessionRecord:
     """Return the bundle's session, or the stored one of the same key if it is valid and newer."""
-    with suppress(SessionError):
+    with suppress(errors.SessionError):
         stored = stored_session(paths)
         if (
             stored is not None
@@ -267,7 +265,7 @@ def _latest_session(paths: Paths, bundled: SessionRecord, now: datetime) -> Sess
 
 
 def _version_in_use(paths: Paths) -> Version | None:
-    with suppress(CoreError):
+    with suppress(errors.CoreError):
         core = manifest.find_core(paths.core)
         return None if core is None else requirements.parse_version(core.version)
     return None
@@ -299,7 +297,7 @@ def _file_errors(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigurationError(
+        raise errors.ConfigurationError(
             f"{path} cannot be read or written ({error.strerror or type(error).__name__}).",
             hint="Check the path, its permissions and the free space.",
         ) from None

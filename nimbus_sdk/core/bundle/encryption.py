@@ -16,12 +16,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from nimbus_sdk.errors import (
-    ConfigurationError,
-    CoreIncompatibleError,
-    CoreIntegrityError,
-    MissingLibraryError,
-)
+from nimbus_sdk import errors
 from nimbus_sdk.errors.python_environment import install_hint
 
 if TYPE_CHECKING:
@@ -58,7 +53,7 @@ class Header:
 def require_usable(passphrase: str) -> None:
     """Make sure that ``encrypt`` accepts a passphrase, before the content is fetched."""
     if len(_normal(passphrase)) < SHORTEST_PASSPHRASE:
-        raise ConfigurationError(
+        raise errors.ConfigurationError(
             f"The passphrase has fewer than {SHORTEST_PASSPHRASE} characters.",
             hint="Whoever has the file can try passphrases without limit: use several words.",
         )
@@ -102,7 +97,7 @@ def read_header(file: BinaryIO) -> Header:
         raise damaged("its header cannot be read") from None
     version = fields.get("format") if isinstance(fields, dict) else None
     if type(version) is int and version > FORMAT:
-        raise CoreIncompatibleError(
+        raise errors.CoreIncompatibleError(
             "This bundle was written by a newer version of the SDK.", hint="Update the SDK on this machine."
         )
     if version != FORMAT:
@@ -127,7 +122,7 @@ def decrypt(file: BinaryIO, header: Header, passphrase: str, largest: int) -> It
     try:
         decryptor.finalize_with_tag(file.read(_TAG_BYTES))
     except (InvalidTag, ValueError):
-        raise CoreIntegrityError(
+        raise errors.CoreIntegrityError(
             "The bundle cannot be decrypted: the passphrase is wrong, or the file was changed.",
             hint="Type the passphrase again; if it is right, copy the file again or create a new bundle.",
         ) from None
@@ -176,10 +171,10 @@ def _cipher(passphrase: str, salt: bytes, nonce: bytes, work: int, block: int, l
 def _normal(passphrase: object) -> str:
     """Return the passphrase in Unicode's form NFC, which is the same from every keyboard and editor."""
     if not isinstance(passphrase, str):
-        raise ConfigurationError("The passphrase is not text (str).", hint="Decode it first.")
+        raise errors.ConfigurationError("The passphrase is not text (str).", hint="Decode it first.")
     # Not found out by encoding it: the error of a failed encoding contains the text.
     if any("\ud800" <= letter <= "\udfff" for letter in passphrase):
-        raise ConfigurationError(
+        raise errors.ConfigurationError(
             "The passphrase contains bytes that are not text.",
             hint="Save its file as UTF-8, or type it again.",
         )
@@ -190,14 +185,14 @@ def _require_library() -> None:
     try:
         import cryptography.hazmat.primitives.ciphers  # noqa: F401
     except ImportError:
-        raise MissingLibraryError(
+        raise errors.MissingLibraryError(
             "Bundles need the library cryptography, which is not installed.",
             hint=install_hint(["cryptography"]),
         ) from None
 
 
-def damaged(reason: str) -> CoreIntegrityError:
+def damaged(reason: str) -> errors.CoreIntegrityError:
     """Return the error for a file that is not a complete bundle."""
-    return CoreIntegrityError(
+    return errors.CoreIntegrityError(
         f"This is not a complete bundle: {reason}.", hint="Copy the file again, or create a new bundle."
     )

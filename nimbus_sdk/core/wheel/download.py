@@ -17,15 +17,9 @@ from contextlib import suppress
 from hashlib import sha256 as new_hash
 from typing import TYPE_CHECKING, TypeAlias
 
+from nimbus_sdk import errors
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel.github import OUT_OF_RANGE, open_asset
-from nimbus_sdk.errors import (
-    SUPPORT,
-    CoreDownloadError,
-    CoreIntegrityError,
-    NimbusConnectionError,
-    ResponseFormatError,
-)
 from nimbus_sdk.storage import fs
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
@@ -53,10 +47,12 @@ def download_asset(settings: Settings, asset: Asset, token: SecretStr, sink: Fil
     def fetch() -> Flow[None]:
         try:
             response = yield from open_asset(settings, token, asset.id, "asset", asset.name, sink)
-        except (NimbusConnectionError, CoreDownloadError, ResponseFormatError) as error:
+        except (errors.NimbusConnectionError, errors.CoreDownloadError, errors.ResponseFormatError) as error:
             stored = f" {sink.received} of {sink.size} bytes are stored." if sink.received else ""
             resumes = " The next run resumes there." if sink.received else ""
-            raise CoreDownloadError(f"{error.message}{stored}", hint=f"{error.hint}{resumes}") from error
+            raise errors.CoreDownloadError(
+                f"{error.message}{stored}", hint=f"{error.hint}{resumes}"
+            ) from error
         if response.status == OUT_OF_RANGE:
             yield from run_blocking(sink.restart)
 
@@ -81,7 +77,7 @@ def download_until_complete(sink: FileSink, fetch: Callable[[], Flow[object]]) -
                 rounds = MAX_ROUNDS if sink.progress > progress else rounds - 1
                 if sink.complete or not rounds:
                     return (yield from run_blocking(sink.finish))
-            except CoreIntegrityError:
+            except errors.CoreIntegrityError:
                 if is_second or not sink.resumed:
                     raise
                 rounds, is_second, sink.progress = MAX_ROUNDS, True, 0
@@ -104,8 +100,8 @@ class FileSink:
 
     def __init__(self, folder: str, name: str, size: int, sha256: str, report: Report | None = None) -> None:
         if _SHA256.fullmatch(sha256) is None:
-            raise CoreIntegrityError(
-                f"No valid SHA-256 is published for {name}.", hint=f"Write to {SUPPORT}."
+            raise errors.CoreIntegrityError(
+                f"No valid SHA-256 is published for {name}.", hint=f"Write to {errors.SUPPORT}."
             )
         self.folder = folder
         self.name = name
@@ -163,7 +159,7 @@ class FileSink:
             length = headers.get("content-length", "")
             if length.isascii() and length.isdigit() and int(length[:19]) != self.size:
                 kind = headers.get("content-type", "an unknown type")[:80]
-                raise CoreDownloadError(
+                raise errors.CoreDownloadError(
                     f"Instead of {self.name} ({self.size} bytes), {length[:19]} bytes of {kind!a} were sent.",
                     hint=PROXY_HINT,
                 )
@@ -179,7 +175,7 @@ class FileSink:
         with fs.disk_errors(self.folder):
             if self.received + len(chunk) > self.size:
                 self.restart()
-                raise CoreIntegrityError(f"More than the {self.size} bytes of {self.name} were sent.")
+                raise errors.CoreIntegrityError(f"More than the {self.size} bytes of {self.name} were sent.")
             self._append(chunk)
         self._show()
 
@@ -202,7 +198,7 @@ class FileSink:
         If bytes are missing, those received so far stay; with wrong content, the file is dropped.
         """
         if not self.complete:
-            raise CoreDownloadError(
+            raise errors.CoreDownloadError(
                 f"The download of {self.name} is incomplete: {self.received} of {self.size} bytes."
             )
         sha256 = self._hash.hexdigest()
@@ -211,7 +207,7 @@ class FileSink:
                 # Otherwise every later attempt would copy it as well.
                 self._partial.drop(*self._copied)
             self.restart()
-            raise CoreIntegrityError(
+            raise errors.CoreIntegrityError(
                 f"The download of {self.name} does not match what was published.",
                 issues=(f"SHA-256 is {sha256}, not {self.sha256}",),
             )

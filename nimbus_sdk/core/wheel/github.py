@@ -7,16 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
+from nimbus_sdk import errors
 from nimbus_sdk.config.settings import Settings, is_loopback, origin
 from nimbus_sdk.config.urls import split_url
-from nimbus_sdk.errors import (
-    SUPPORT,
-    ApiError,
-    ConfigurationError,
-    CoreDownloadError,
-    RateLimitError,
-    ResponseFormatError,
-)
 from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, Response, Sink, send
 from nimbus_sdk.transport.status_errors import quote_message
 
@@ -56,7 +49,7 @@ def require_trusted_source(settings: Settings) -> None:
         changed = f"NIMBUS_SDK_CORE_REPO is {settings.core_repo}"
     else:
         return
-    raise ConfigurationError(
+    raise errors.ConfigurationError(
         f"{changed}; the core of {usual.api_url} comes only from {usual.github_url}/repos/{owner}.",
         hint="Unset the variable, or set NIMBUS_SDK_API_URL to another service as well.",
     )
@@ -68,7 +61,9 @@ def authorization(settings: Settings, token: SecretStr) -> HeaderAuth:
         "Authorization", token.get_secret_value().strip(), origin(settings.github_url), "Bearer "
     )
     if not auth.secret or not auth.secret.isascii() or not auth.secret.isprintable() or " " in auth.secret:
-        raise CoreDownloadError("The service sent an invalid GitHub token.", hint=f"Write to {SUPPORT}.")
+        raise errors.CoreDownloadError(
+            "The service sent an invalid GitHub token.", hint=f"Write to {errors.SUPPORT}."
+        )
     return auth
 
 
@@ -122,7 +117,7 @@ def open_asset(
             return response
         reached = 0 if sink is None else sink.progress
         if reached == progress:
-            raise CoreDownloadError(
+            raise errors.CoreDownloadError(
                 f"The storage host refused {subject} ({response.status}), with a new URL as well.",
                 hint="Check for a proxy or firewall in between; if none, try again in a few minutes.",
             )
@@ -142,22 +137,22 @@ def _follow_redirects(settings: Settings, first: Request, subject: str) -> Flow[
         request = replace(first, name="storage", url=url)
         if origin(url) != origin(settings.github_url):
             request = replace(request, auth=None, headers=CONTENT_HEADERS, settling=frozenset())
-    raise CoreDownloadError(f"GitHub redirected {subject} more than {MOST_HOPS} times.")
+    raise errors.CoreDownloadError(f"GitHub redirected {subject} more than {MOST_HOPS} times.")
 
 
 def _send(request: Request, subject: str) -> Flow[Response]:
     try:
         return (yield from send(request))
-    except RateLimitError:
+    except errors.RateLimitError:
         raise
-    except ApiError as error:
+    except errors.ApiError as error:
         # A refusal by GitHub must not be taken for one by the Nimbus service, which may end a session.
-        raise CoreDownloadError(
+        raise errors.CoreDownloadError(
             f"GitHub could not send {subject}: {error.message}",
             hint="Run it again in a few minutes; an interrupted download is resumed.",
         ) from error
-    except ResponseFormatError as error:
-        raise CoreDownloadError(error.message, hint=error.hint) from error
+    except errors.ResponseFormatError as error:
+        raise errors.CoreDownloadError(error.message, hint=error.hint) from error
 
 
 def _redirect_target(settings: Settings, url: str, headers: Mapping[str, str]) -> str:
@@ -167,15 +162,15 @@ def _redirect_target(settings: Settings, url: str, headers: Mapping[str, str]) -
         target = urlsplit(urljoin(url, headers.get("location", "").strip()))
         host, _ = target.hostname, target.port
     except ValueError:
-        raise CoreDownloadError(f"{sender} redirected to something that is not a URL.") from None
+        raise errors.CoreDownloadError(f"{sender} redirected to something that is not a URL.") from None
     if not is_safe_url(target.geturl(), settings.github_url):
-        raise CoreDownloadError(
+        raise errors.CoreDownloadError(
             f"{sender} redirected to {target.scheme or 'nothing'}://{host or ''}, which is not followed.",
             hint="Only https is followed. Check for a captive portal or a proxy in between.",
         )
     followed = urlunsplit((target.scheme, target.netloc, target.path, target.query, ""))
     if followed == url or not followed.isprintable():
-        raise CoreDownloadError(f"{sender} redirected to itself.")
+        raise errors.CoreDownloadError(f"{sender} redirected to itself.")
     return followed
 
 
@@ -193,19 +188,20 @@ def is_safe_url(url: str, service_url: str) -> bool:
 
 def _refuse(response: Response, subject: str) -> NoReturn:
     if response.status == 401:
-        raise CoreDownloadError(
+        raise errors.CoreDownloadError(
             f"GitHub refused the temporary token (401){quote_message(response)}.",
-            hint=f"Run it again: every run requests a new token. If that does not help, write to {SUPPORT}.",
+            hint="Run it again: every run requests a new token. If that does not help, write to "
+            f"{errors.SUPPORT}.",
         )
     if response.status == 404:
-        raise CoreDownloadError(
+        raise errors.CoreDownloadError(
             f"GitHub has no {subject}, or this license gives no access to it (404){quote_message(response)}.",
-            hint=f"Check the version and NIMBUS_SDK_CORE_REPO; if both are right, write to {SUPPORT}.",
+            hint=f"Check the version and NIMBUS_SDK_CORE_REPO; if both are right, write to {errors.SUPPORT}.",
         )
     reason = quote_message(response)
-    raise CoreDownloadError(
+    raise errors.CoreDownloadError(
         f"GitHub denied access to {subject} (403){reason}.",
-        hint=f"This license may not include it: write to {SUPPORT}."
+        hint=f"This license may not include it: write to {errors.SUPPORT}."
         if reason
         else "No reason came with it, so a proxy may have answered in its place: ask whoever runs it.",
     )

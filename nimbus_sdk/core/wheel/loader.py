@@ -16,16 +16,10 @@ from importlib.machinery import ModuleSpec, PathFinder
 from threading import RLock
 from types import ModuleType
 
+from nimbus_sdk import errors
 from nimbus_sdk.core.wheel.manifest import InstalledCore, missing_files, require_core
 from nimbus_sdk.core.wheel.protocol import ALIASES, DISTRIBUTION
 from nimbus_sdk.core.wheel.requirements import missing_requirements, require_interpreter
-from nimbus_sdk.errors import (
-    CoreError,
-    CoreIncompatibleError,
-    CoreInstallError,
-    CoreIntegrityError,
-    NimbusError,
-)
 from nimbus_sdk.errors.python_environment import install_hint
 from nimbus_sdk.storage import fs
 
@@ -44,7 +38,7 @@ def load(core_folder: str | None = None) -> ModuleType:
     return _load_once(core_folder)[1]
 
 
-class CoreImportError(CoreError, ModuleNotFoundError):
+class CoreImportError(errors.CoreError, ModuleNotFoundError):
     """An import by the core's own name fails; also what Python expects of a failed import."""
 
 
@@ -53,7 +47,7 @@ def become_core(module: ModuleType, core_folder: str | None = None) -> None:
     # Without the lock: the import system holds its own for this name, for which `load` may be waiting.
     try:
         core = _loadable(core_folder)
-    except NimbusError as error:
+    except errors.NimbusError as error:
         failed = CoreImportError(error.message, hint=error.hint)
         failed.name = module.__name__
         raise failed from None
@@ -88,10 +82,10 @@ def get_object(name: str, core_folder: str | None = None) -> object:
         # A core may import its modules only when they are needed.
         if os.path.isdir(core.library):
             raise _unloadable(core, error) from error
-        raise CoreError(f"{name} cannot be imported: {_removed(core)}.", hint=_RESTART) from error
+        raise errors.CoreError(f"{name} cannot be imported: {_removed(core)}.", hint=_RESTART) from error
     except AttributeError:
         version = getattr(module, "__version__", "unknown")
-        raise CoreIncompatibleError(
+        raise errors.CoreIncompatibleError(
             f"Version {version} of the core does not offer {name}.",
             hint="`nimbus-sdk install --force` installs the latest version.",
         ) from None
@@ -136,14 +130,14 @@ def _loadable(core_folder: str | None) -> InstalledCore:
     require_interpreter(core.tag, core.interpreter, core.requires_python)
     missing = missing_files(core)
     if missing:
-        raise CoreIntegrityError(f"Core {core.version} in {core.folder} is damaged.", issues=missing)
+        raise errors.CoreIntegrityError(f"Core {core.version} in {core.folder} is damaged.", issues=missing)
     for name in core.top_level:
         if name in sys.modules:
             module = sys.modules[name]
             origin = getattr(module, "__file__", None) or "an unknown place"
             if origin.startswith(core.library + os.sep) or hasattr(module, "_becomes_core"):
                 continue
-            raise CoreError(
+            raise errors.CoreError(
                 f"Another module named {name} was imported before the core, from {origin}.",
                 hint="Rename that file, or import nimbus_sdk first and take names of the core from there.",
             )
@@ -171,16 +165,16 @@ def _removed(core: InstalledCore) -> str:
     return f"core {core.version}, which this program has loaded, has been removed"
 
 
-def _unloadable(core: InstalledCore, error: Exception) -> CoreError:
+def _unloadable(core: InstalledCore, error: Exception) -> errors.CoreError:
     if not isinstance(error, ImportError):
-        return CoreInstallError(f"Core {core.version} does not load: {type(error).__name__}: {error}.")
+        return errors.CoreInstallError(f"Core {core.version} does not load: {type(error).__name__}: {error}.")
     missing = list(missing_requirements(core.requires))
     if not missing and isinstance(error, ModuleNotFoundError):
         absent = (error.name or "").partition(".")[0]
         missing = [absent] if absent not in ("", *core.top_level) else []
     if missing:
-        return CoreIncompatibleError(
+        return errors.CoreIncompatibleError(
             f"Core {core.version} needs what this environment lacks: {', '.join(missing)}.",
             hint=install_hint(missing),
         )
-    return CoreIncompatibleError(f"Core {core.version} does not load here: {error}.")
+    return errors.CoreIncompatibleError(f"Core {core.version} does not load here: {error}.")

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from nimbus_sdk import errors
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel.github import open_asset, request_release
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION, LARGEST_WHEEL_BYTES
@@ -21,13 +22,6 @@ from nimbus_sdk.core.wheel.requirements import (
     parse_version,
     supported_tags,
     version_of,
-)
-from nimbus_sdk.errors import (
-    SUPPORT,
-    CoreDownloadError,
-    CoreIncompatibleError,
-    CoreIntegrityError,
-    ResponseFormatError,
 )
 from nimbus_sdk.transport.flow import Flow, Response
 from nimbus_sdk.transport.parse import WireModel, parse_response
@@ -112,7 +106,7 @@ def find_release(settings: Settings, token: SecretStr, version: str | None = Non
     subject = "release of the core" if wanted is None else f"release {wanted} of the core"
     release = _release((yield from request_release(settings, token, path, subject)))
     if wanted is not None and version_of(release.version) != wanted:
-        raise CoreDownloadError(f"GitHub sent release {release.version} instead of {wanted}.")
+        raise errors.CoreDownloadError(f"GitHub sent release {release.version} instead of {wanted}.")
     return release
 
 
@@ -132,7 +126,7 @@ def choose_wheel(release: Release) -> Asset:
     if ranked:
         return min(ranked, key=lambda item: item[:3])[-1]
     listed = "".join(f"\n  - {name}" for name in published) or " no wheel at all"
-    raise CoreIncompatibleError(
+    raise errors.CoreIncompatibleError(
         f"No wheel of core {release.version} fits this interpreter, which needs {next(iter(order))} "
         f"or a more general one. Published:{listed}\n",
         hint="Use a Python version and platform from that list, or install another version of the core.",
@@ -152,22 +146,24 @@ def expected_digest(settings: Settings, release: Release, asset: Asset, token: S
         if len(digests) == 1:
             return next(iter(digests))
         reason = f"{sums.name} has {'more than one' if digests else 'none'} for it"
-    raise CoreIntegrityError(
+    raise errors.CoreIntegrityError(
         f"No SHA-256 is known for {asset.name}, so it is not downloaded: {reason}.",
-        hint=f"Install another version of the core, and write to {SUPPORT}.",
+        hint=f"Install another version of the core, and write to {errors.SUPPORT}.",
     )
 
 
 def _release(answer: Response) -> Release:
     try:
         fields = parse_response(GithubRelease, answer)
-    except ResponseFormatError as error:
-        raise CoreDownloadError(
+    except errors.ResponseFormatError as error:
+        raise errors.CoreDownloadError(
             f"GitHub sent no release of the core: {error.message}", hint=_NO_RELEASE
         ) from error
     version = parse_version(fields.tag_name)
     if version is None:
-        raise CoreDownloadError(f"GitHub's tag {fields.tag_name!r} is not a version.", hint=_NO_RELEASE)
+        raise errors.CoreDownloadError(
+            f"GitHub's tag {fields.tag_name!r} is not a version.", hint=_NO_RELEASE
+        )
     requires, requires_python = [], None
     # In notes written by people, a line that is not a requirement is prose.
     for line in fields.body[:MOST_NOTES].splitlines() if isinstance(fields.body, str) else ():

@@ -9,21 +9,9 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import TypeAlias
 
+from nimbus_sdk import errors
 from nimbus_sdk.config.keys import PASTED_AROUND_A_KEY, PREFIXES, common_fault, note_secret
 from nimbus_sdk.config.settings import base_url, origin, read_text
-from nimbus_sdk.errors import (
-    ApiError,
-    InvalidKeyError,
-    InvalidKeyFormatError,
-    KeyExpiredError,
-    KeyNotFoundError,
-    MethodNotAllowedError,
-    MissingKeyError,
-    NimbusError,
-    NotConfiguredError,
-    PermissionDeniedError,
-    QuotaExceededError,
-)
 from nimbus_sdk.errors.printable import printable_texts
 from nimbus_sdk.storage.key_kind import KeyKind
 
@@ -78,7 +66,7 @@ class ServiceKey:
         raise TypeError("A ServiceKey is not pickled: a pickle would carry the whole key.")
 
 
-ParsedServiceKey: TypeAlias = ServiceKey | InvalidKeyFormatError | None
+ParsedServiceKey: TypeAlias = ServiceKey | errors.InvalidKeyFormatError | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +125,7 @@ class Service:
                 return ServiceKey(stripped)
         else:
             problem, hint = f"it is not text ({type(text).__name__})", "Give the key as text."
-        return InvalidKeyFormatError(f"This is not a {self.name} key: {problem}.", hint=hint)
+        return errors.InvalidKeyFormatError(f"This is not a {self.name} key: {problem}.", hint=hint)
 
     @property
     def key_variables(self) -> tuple[str, ...]:
@@ -155,31 +143,33 @@ class Service:
         """The command that stores a key of this service."""
         return f"nimbus-sdk {self.entry.partition('.')[0]} save-key"
 
-    def set_hint(self, error: NimbusError) -> None:
+    def set_hint(self, error: errors.NimbusError) -> None:
         """Replace the hint of an error, which is for the Nimbus BCI API, by one for this service."""
-        redirected = isinstance(error, ApiError) and error.status is not None and 300 <= error.status < 400
+        redirected = (
+            isinstance(error, errors.ApiError) and error.status is not None and 300 <= error.status < 400
+        )
         if redirected:
             error.hint = f"Check base_url ({self.url_variable}), or whether a captive portal is in between."
         elif error.hint == type(error).advice:
             error.hint = self._hints.get(type(error), error.hint)
 
     @property
-    def _hints(self) -> dict[type[NimbusError], str]:
+    def _hints(self) -> dict[type[errors.NimbusError], str]:
         named = " or ".join(self.key_variables)
         check = (
             f"Check the key (the argument, {named}, or the stored one) and that it is meant for this base "
             f"URL; make a new one in {self.portal}."
         )
         return {
-            InvalidKeyError: check,
-            InvalidKeyFormatError: check,
-            MissingKeyError: check,
-            NotConfiguredError: f"Trying again will not help: see {self.portal}.",
-            KeyNotFoundError: f"See {self.portal} for the existing keys.",
-            KeyExpiredError: f"Make a new key in {self.portal}.",
-            PermissionDeniedError: f"The key lacks the permission for this: see {self.portal}.",
-            MethodNotAllowedError: "This resource does not support this method.",
-            QuotaExceededError: f"Wait for the reset, or raise the quota in {self.portal}.",
+            errors.InvalidKeyError: check,
+            errors.InvalidKeyFormatError: check,
+            errors.MissingKeyError: check,
+            errors.NotConfiguredError: f"Trying again will not help: see {self.portal}.",
+            errors.KeyNotFoundError: f"See {self.portal} for the existing keys.",
+            errors.KeyExpiredError: f"Make a new key in {self.portal}.",
+            errors.PermissionDeniedError: f"The key lacks the permission for this: see {self.portal}.",
+            errors.MethodNotAllowedError: "This resource does not support this method.",
+            errors.QuotaExceededError: f"Wait for the reset, or raise the quota in {self.portal}.",
         }
 
 

@@ -11,19 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
 
-from nimbus_sdk.errors import (
-    AnswerLostError,
-    ApiError,
-    ConfigurationError,
-    CredentialStoreError,
-    InvalidKeyError,
-    KeyNotFoundError,
-    NimbusConnectionError,
-    NimbusError,
-    NimbusTimeoutError,
-    ResponseFormatError,
-    ServerError,
-)
+from nimbus_sdk import errors
 from nimbus_sdk.services.base.connection import Connection, Params, parse_content
 from nimbus_sdk.services.base.service import Service, ServiceKey
 from nimbus_sdk.services.neuroai import wire
@@ -76,7 +64,7 @@ class NeuroAIFlows:
         response = yield from self.connection.exchange(self.connection.request("GET", wire.VERIFY))
         valid, key = wire.parse_verification(response)
         if not valid:
-            raise InvalidKeyError("NeuroAI says that this key is not valid.", status=response.status)
+            raise errors.InvalidKeyError("NeuroAI says that this key is not valid.", status=response.status)
         used = (yield from run_blocking(self.connection.find_key)).key
         self._own_id = None if key is None else (used, key.id)
         return KeyCheck(key=key)
@@ -124,11 +112,11 @@ class NeuroAIFlows:
         """Delete a key permanently. Raises ``KeyNotFoundError``."""
         try:
             yield from self._send("DELETE", key_id)
-        except KeyNotFoundError as error:
+        except errors.KeyNotFoundError as error:
             # The first attempt has deleted it, and only its response was lost.
             if not error.answer_lost:
                 raise
-        except InvalidKeyError as error:
+        except errors.InvalidKeyError as error:
             # A key that deletes itself: the first response was lost, and the repeat is refused.
             was_valid = self._own_id == ((yield from run_blocking(self.connection.find_key)).key, key_id)
             if not was_valid or error.code is None:
@@ -181,7 +169,7 @@ class NeuroAIFlows:
                 response = yield from self.connection.exchange(request)
                 info, secret = wire.parse_issued_key(response, self.connection.service, {"name": name})
                 break
-            except (NimbusConnectionError, ServerError, ResponseFormatError) as lost:
+            except (errors.NimbusConnectionError, errors.ServerError, errors.ResponseFormatError) as lost:
                 yield from self._check_not_made(name, began, lost)
                 if not may_repeat:
                     raise
@@ -215,7 +203,7 @@ class NeuroAIFlows:
     ) -> Flow[IssuedKey | None]:
         """Rotate a key if its secret is older, the key in use if none is named; None if it is not."""
         if not 0 < days <= _MAX_DAYS:
-            raise ConfigurationError(
+            raise errors.ConfigurationError(
                 f"days must be above 0, and at most {_MAX_DAYS}.", hint="The documentation advises 90."
             )
         busy = "Another process has been rotating this key for half a minute."
@@ -230,7 +218,7 @@ class NeuroAIFlows:
         check = yield from self.verify()
         info = check.key if key_id is None else (yield from self.get_key(key_id))
         if info is None or info.secret_since is None:
-            raise ResponseFormatError(
+            raise errors.ResponseFormatError(
                 "NeuroAI does not say when the secret of this key was made.",
                 hint="Rotate it by its id: rotate_key(key_id).",
             )
@@ -242,16 +230,16 @@ class NeuroAIFlows:
         path = wire.key_path(key_id, action)
         # In a URL, a key would end up in the logs of everyone on the way.
         if wire.is_secret(key_id.strip(), (yield from run_blocking(self.connection.find_key)).key):
-            raise ConfigurationError(
+            raise errors.ConfigurationError(
                 "That is a key, not the id of a key; it was not sent.", hint="List the keys to see their ids."
             )
         request = self.connection.request(method, path, json=json)
         try:
             return (yield from self.connection.exchange(request))
-        except ApiError as error:
+        except errors.ApiError as error:
             if error.status != 404:
                 raise
-            missing = KeyNotFoundError(
+            missing = errors.KeyNotFoundError(
                 f"NeuroAI has no key {key_id[:80]!r}.",
                 status=404,
                 request_id=error.request_id,
@@ -260,27 +248,27 @@ class NeuroAIFlows:
             missing.answer_lost = error.answer_lost
         raise missing
 
-    def _check_not_made(self, name: str, began: datetime, lost: NimbusError) -> Flow[None]:
+    def _check_not_made(self, name: str, began: datetime, lost: errors.NimbusError) -> Flow[None]:
         """Raise unless the lost request has made no key and will make none."""
         if _was_never_sent(lost):
             raise lost
         try:
             made = yield from self._find_made_since(name, began)
-        except NimbusError as error:
-            raise AnswerLostError(
+        except errors.NimbusError as error:
+            raise errors.AnswerLostError(
                 f"The response to the creation of {name!r} was lost ({lost.message}), and the list of keys "
                 f"cannot be read ({error.message}), so it is not known whether the key was created.",
                 hint="Check the list before you try again.",
             ) from None
         if made:
-            raise AnswerLostError(
+            raise errors.AnswerLostError(
                 f"The response to the creation of {name!r} was lost ({lost.message}), and with it the "
                 f"secret. The list has a key of that name that is as new: {' or '.join(made)}.",
                 left_behind=made,
                 hint=f"If it is yours, rotate it for a new secret, rotate_key({made[0]!r}), or delete it.",
             )
-        if isinstance(lost, NimbusTimeoutError):
-            raise AnswerLostError(
+        if isinstance(lost, errors.NimbusTimeoutError):
+            raise errors.AnswerLostError(
                 f"NeuroAI did not answer the creation of {name!r} in time. It is not in the list so far, and "
                 f"may still be made ({lost.message}).",
                 hint="Check the list in a minute, before you try again.",
@@ -298,23 +286,23 @@ class NeuroAIFlows:
     def _rotated(
         self, key_id: str, known: Mapping[str, str], *, is_own: bool
     ) -> Flow[tuple[KeyInfo, ServiceKey]]:
-        lost: NimbusError
+        lost: errors.NimbusError
         try:
             response = yield from self._send("POST", key_id, "/rotate", json={})
             return wire.parse_issued_key(response, self.connection.service, known)
-        except (NimbusConnectionError, ServerError, ResponseFormatError) as error:
+        except (errors.NimbusConnectionError, errors.ServerError, errors.ResponseFormatError) as error:
             lost = error
             if _was_never_sent(error):
                 raise
         try:
             # A second rotation invalidates the secret in the lost response, which nobody has.
-            if not isinstance(lost, NimbusTimeoutError):
+            if not isinstance(lost, errors.NimbusTimeoutError):
                 response = yield from self._send("POST", key_id, "/rotate", json={})
                 return wire.parse_issued_key(response, self.connection.service, known)
-        except NimbusError as error:
+        except errors.NimbusError as error:
             lost = error
         own = "It is the key in use, so make a new one in the dashboard if the next call is refused."
-        raise AnswerLostError(
+        raise errors.AnswerLostError(
             f"The response to the rotation of {key_id} was lost ({lost.message}); its old secret may be "
             "invalid.",
             left_behind=(key_id,),
@@ -324,7 +312,7 @@ class NeuroAIFlows:
     def _stored_key(self) -> Flow[ServiceKey | None]:
         """Return the key that a new secret will replace; raise if the store cannot take a secret."""
         if self.connection.settings.credential_store == MemoryStore.name:
-            raise CredentialStoreError(
+            raise errors.CredentialStoreError(
                 "NIMBUS_SDK_CREDENTIAL_STORE is none: a secret cannot be stored, so none was asked for.",
                 hint="Choose another store, or ask for the secret without storing it.",
             )
@@ -347,7 +335,7 @@ class NeuroAIFlows:
             tried = True
             try:
                 return replace(issued, saved_in=save_key(secret, origin).store.name, replaced=masked)
-            except (NimbusError, OSError) as error:
+            except (errors.NimbusError, OSError) as error:
                 return replace(issued, not_saved=str(error))
             except KeyboardInterrupt:
                 return replace(issued, not_saved="Ctrl-C was pressed meanwhile.")
@@ -368,6 +356,6 @@ class NeuroAIFlows:
         return repr(self.connection)
 
 
-def _was_never_sent(error: NimbusError) -> bool:
+def _was_never_sent(error: errors.NimbusError) -> bool:
     """Whether it is certain that a failed request was not carried out."""
-    return isinstance(error, NimbusConnectionError) and not (error.passing and error.sent)
+    return isinstance(error, errors.NimbusConnectionError) and not (error.passing and error.sent)

@@ -9,14 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from nimbus_sdk import errors
 from nimbus_sdk._version import __version__
-from nimbus_sdk.errors import (
-    ConfigurationError,
-    InvalidKeyError,
-    InvalidKeyFormatError,
-    KeyExpiredError,
-    ResponseFormatError,
-)
 from nimbus_sdk.services.base.connection import Connection, Params, parse_content
 from nimbus_sdk.services.base.service import Service, ServiceKey
 from nimbus_sdk.services.nexus.claims import UnverifiedClaims, find_problem, read_claims
@@ -59,7 +53,7 @@ class NexusFlows:
     def __init__(self, connection: Connection, client_version: str | None) -> None:
         version = __version__ if client_version is None else client_version
         if not 0 < len(version) <= 100 or not all("!" <= letter <= "~" for letter in version):
-            raise ConfigurationError(
+            raise errors.ConfigurationError(
                 "client_version is 1 to 100 visible ASCII characters.", hint="Such as 1.0.0."
             )
         self.connection = connection
@@ -70,7 +64,7 @@ class NexusFlows:
         key = self.connection.find_key().key
         claims = read_claims(key)
         if claims is None:
-            raise InvalidKeyFormatError(
+            raise errors.InvalidKeyFormatError(
                 f"The Nexus key {key.masked} is not a JSON Web Token, so it has no claims.",
                 hint="Calls work all the same; only the service knows what the key may do.",
             )
@@ -84,13 +78,13 @@ class NexusFlows:
             PermissionDeniedError: 403: a permission, the integration or the agent.
         """
         if not message.strip():
-            raise ConfigurationError("The message is empty.", hint="Give the message for the agent.")
+            raise errors.ConfigurationError("The message is empty.", hint="Give the message for the agent.")
         response = yield from self._send(
             self.connection.request("POST", THREAD, json={"message": message}, request_id=request_id)
         )
         fields = response.json()
         if not isinstance(fields, dict):
-            raise ResponseFormatError("The service's answer is not a thread.")
+            raise errors.ResponseFormatError("The service's answer is not a thread.")
         return Thread(
             id=_first_text(fields, "threadId", "thread_id", "id"),
             reply=_first_text(fields, "reply", "answer", "message"),
@@ -120,7 +114,7 @@ class NexusFlows:
         request = replace(request, headers={**request.headers, "X-Client-Version": self._version})
         try:
             return (yield from self.connection.exchange(request, key))
-        except InvalidKeyError as error:
+        except errors.InvalidKeyError as error:
             # The refusal carries the service's time, which may explain it.
             expired = self._check_expiry(key)
             if expired is None:
@@ -135,13 +129,13 @@ class NexusFlows:
             raise expired
         return key
 
-    def _check_expiry(self, key: ServiceKey) -> KeyExpiredError | None:
+    def _check_expiry(self, key: ServiceKey) -> errors.KeyExpiredError | None:
         claims = read_claims(key)
         offset = self.connection.clock_offset
         now = datetime.now(UTC) + timedelta(seconds=offset or 0.0)
         if claims is None or claims.expires_at is None or now < claims.expires_at:
             return None
-        return KeyExpiredError(
+        return errors.KeyExpiredError(
             f"The Nexus key {key.masked} expired at {claims.expires_at:%Y-%m-%d %H:%M:%S} UTC, "
             f"{_describe_clock(offset)}.",
             hint=f"Make a new one in {NEXUS.portal}.",
