@@ -97,7 +97,7 @@ def _remove_rest(paths: Paths) -> None:
     """Remove the folder of a profile without a key, and damaged files with keys that were set aside."""
     try:
         fs.remove_tree(paths.profile_folder)
-        for path in fs.set_aside(paths.credentials):
+        for path in fs.quarantined_files(paths.credentials):
             fs.remove(path)
     except OSError as error:
         raise SessionError(

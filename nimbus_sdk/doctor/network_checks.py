@@ -139,7 +139,7 @@ def _look_up(host: _Host, seconds: float) -> tuple[_Host, list[Finding], float]:
         cause = f"{found.cause}; the look-up took {lookup.seconds:.1f} s"
         fix = "The first name server may be dead: check the list (/etc/resolv.conf on Linux)."
         found = problem(check, cause, fix, fatal=False)
-    hole = inspection.find_hole(lookup.addresses, min(HOLE_SECONDS, TIMEOUT_SECONDS))
+    hole = inspection.find_black_hole(lookup.addresses, min(HOLE_SECONDS, TIMEOUT_SECONDS))
     if hole is None:
         return host, [found], lookup.seconds
     version = "IPv6" if ":" in hole else "IPv4"

@@ -196,7 +196,7 @@ def withdraw_key(settings: Settings, fingerprint: str, before: KeyMetadata) -> N
     if entry is None or entry.key.fingerprint != fingerprint:
         return
     file.delete(paths.profile)
-    key_metadata.settle_removal(paths)
+    key_metadata.clear_removal(paths)
     try:
         key_metadata.write_record(paths.key_metadata, before)
     except OSError as error:
@@ -271,7 +271,7 @@ def _remove_other_copy(
     paths = settings.paths
     if isinstance(choice.store, KeyringStore):
         try:
-            key_metadata.settle_removal(paths)
+            key_metadata.clear_removal(paths)
             FileStore(paths.credentials, NIMBUS_BCI).delete(paths.profile)
         except CredentialStoreError as error:
             return [f"an older key may still be in the credentials file ({error.message.rstrip('.')})"]
@@ -283,7 +283,7 @@ def _remove_other_copy(
         keyring: KeyringStore[Key] = KeyringStore(paths)
         try:
             keyring.delete(paths.profile)
-            key_metadata.settle_removal(paths)
+            key_metadata.clear_removal(paths)
         except CredentialStoreError as error:
             if key_removal.cannot_have_key(paths, before, keyring):
                 return []

@@ -127,7 +127,7 @@ class FileStore(Generic[K_co]):
 
     def _load(self) -> dict[str, object] | None:
         try:
-            fs.tighten(self.path)
+            fs.make_file_private(self.path)
         except FileNotFoundError:
             return {}
         content = fs.read(self.path)

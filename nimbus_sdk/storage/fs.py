@@ -123,7 +123,7 @@ def make_private_folder(path: str, root: str | None = None) -> None:
             _change_mode(place, stat.S_IMODE(status.st_mode) & ~_WRITABLE_BY_OTHERS)
 
 
-def tighten(path: str) -> None:
+def make_file_private(path: str) -> None:
     """Remove everyone else's permissions from a file that holds a secret.
 
     Raises:
@@ -219,7 +219,7 @@ def write_private(path: str, content: bytes, root: str | None = None) -> None:
 
 def replace_file(path: str, chunks: Iterable[bytes]) -> None:
     """Write a file beside its target, through to the disk, and rename it into place."""
-    temporary = f"{path}.{unique()}.tmp"
+    temporary = f"{path}.{unique_suffix()}.tmp"
     try:
         write_synced(temporary, chunks)
         rename(temporary, path)
@@ -236,7 +236,7 @@ def quarantine(path: str) -> str:
     return aside
 
 
-def set_aside(path: str) -> list[str]:
+def quarantined_files(path: str) -> list[str]:
     """Return what was set aside of a file because it was damaged; see ``quarantine``."""
     return [beside for beside in _beside(path) if beside.startswith(f"{path}.damaged-")]
 
@@ -331,7 +331,7 @@ def _free_space(folder: str) -> str:
         return "free space unknown"
 
 
-def note_use(path: str, every: float) -> None:
+def touch_if_older(path: str, every: float) -> None:
     """Set a file's or folder's time of change to now if it is older than ``every`` seconds."""
     # A caller that only reads must not fail for a disk that refuses.
     with suppress(OSError):
@@ -339,7 +339,7 @@ def note_use(path: str, every: float) -> None:
             os.utime(path)
 
 
-def regular_size(path: str) -> int | None:
+def regular_file_size(path: str) -> int | None:
     """Return the size of a regular file in bytes, or None if there is none (a link is none)."""
     try:
         found = os.lstat(path)
@@ -348,7 +348,7 @@ def regular_size(path: str) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-def unique() -> str:
+def unique_suffix() -> str:
     """Return a part of a file name that no other process or thread uses."""
     return f"{os.getpid()}-{os.urandom(6).hex()}"
 

@@ -185,7 +185,7 @@ def explain(settings: Settings) -> KeyResolution:
     results = list(_read_without_store(settings, key_sources.read_argument(None)))
     known = key_sources.read_store_metadata(settings) if any(result.is_final for result in results) else None
     results.append(known or key_sources.read_store(settings, settings.api_url, NIMBUS_BCI))
-    results.append(key_sources.read_julia(settings))
+    results.append(key_sources.read_julia_credentials(settings))
     results.append(SourceResult("prompt", _PROMPT_LOCATION, "skipped", detail="asked only when needed"))
     first = next((result for result in results if result.is_final), None)
     return KeyResolution(tuple(_report(result, first) for result in results))
@@ -203,7 +203,7 @@ def _read_all(
 ) -> Iterator[SourceResult[ApiKey]]:
     yield from _read_without_store(settings, argument)
     yield key_sources.read_store(settings, settings.api_url, NIMBUS_BCI, patience)
-    yield key_sources.read_julia(settings)
+    yield key_sources.read_julia_credentials(settings)
 
 
 def _found_key(result: SourceResult[ApiKey] | None) -> FoundKey | None:

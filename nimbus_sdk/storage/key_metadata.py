@@ -117,7 +117,7 @@ def remove_metadata(paths: Paths) -> None:
     _remove(paths.key_metadata, _METADATA, _CHECK_FOLDER)
 
 
-def settle_removal(paths: Paths) -> None:
+def clear_removal(paths: Paths) -> None:
     """Note that the keyring has no key of the profile any more that is to be removed."""
     if read_removal(paths) is not None:
         _remove(paths.key_removal, _REMOVAL, "Check the permissions of its folder.")

@@ -99,7 +99,7 @@ def _attempt(paths: Paths, store: FileStore[Key] | KeyringStore[Key], fingerprin
                 return _Attempt(another=entry is not None)
         removed = store.delete(paths.profile)
         if isinstance(store, KeyringStore):
-            key_metadata.settle_removal(paths)
+            key_metadata.clear_removal(paths)
             finish_removals(paths)
     except CredentialStoreError as error:
         return _Attempt(error=error)
@@ -183,7 +183,7 @@ def _finish_removal(paths: Paths, store: KeyringStore[Key]) -> None:
         entry = store.read(paths.profile) if removal.fingerprint else None
         if entry is None or entry.key.fingerprint == removal.fingerprint:
             store.delete(paths.profile)
-        key_metadata.settle_removal(paths)
+        key_metadata.clear_removal(paths)
 
 
 def _owners(paths: Paths) -> Iterator[Paths]:

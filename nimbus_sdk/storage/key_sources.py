@@ -208,7 +208,7 @@ def read_store_metadata(settings: Settings) -> SourceResult[ApiKey] | None:
     return SourceResult("store", location, "found", masked_key=(metadata.masked, metadata.fingerprint))
 
 
-def read_julia(settings: Settings) -> SourceResult[ApiKey]:
+def read_julia_credentials(settings: Settings) -> SourceResult[ApiKey]:
     """Read NimbusSDK.jl's ``~/.nimbus/credentials.toml``; no fault of it stops anything."""
     path = os.path.join(os.path.expanduser("~"), ".nimbus", "credentials.toml")
     location = f"[nimbus] api_key in {path}"

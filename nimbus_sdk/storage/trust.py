@@ -129,10 +129,10 @@ def create_once(path: str, content: bytes, root: str) -> bytes:
     if present is not None:
         # A file that cannot be closed, on a disk that is read-only, can be used all the same.
         with suppress(OSError):
-            fs.tighten(path)
+            fs.make_file_private(path)
         return present
     fs.make_private_folder(os.path.dirname(path), root)
-    temporary = f"{path}.{fs.unique()}.tmp"
+    temporary = f"{path}.{fs.unique_suffix()}.tmp"
     try:
         fs.write_synced(temporary, [content])
         try:

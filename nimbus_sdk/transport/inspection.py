@@ -55,7 +55,7 @@ def look_up(url: str, seconds: float) -> Lookup:
     return Lookup(addresses, time.monotonic() - started)
 
 
-def find_hole(addresses: tuple[Address, ...], seconds: float) -> str | None:
+def find_black_hole(addresses: tuple[Address, ...], seconds: float) -> str | None:
     """Return an address of the version of IP that leads nowhere while the other works, or None.
 
     A version that is refused at once costs nothing, and is not a hole.

@@ -290,7 +290,7 @@ def test_wide_permissions_are_taken_back(tmp_path, before):
     """Everyone else loses theirs."""
     (tmp_path / "file").touch()
     os.chmod(tmp_path / "file", before)
-    fs.tighten(str(tmp_path / "file"))
+    fs.make_file_private(str(tmp_path / "file"))
     assert mode(tmp_path / "file") == 0o600
 
 
@@ -299,7 +299,7 @@ def test_private_permissions_stay(tmp_path, before):
     """A file that is read-only on purpose stays so."""
     (tmp_path / "file").touch()
     os.chmod(tmp_path / "file", before)
-    fs.tighten(str(tmp_path / "file"))
+    fs.make_file_private(str(tmp_path / "file"))
     assert mode(tmp_path / "file") == before
 
 
@@ -316,7 +316,7 @@ def test_what_leads_elsewhere_is_refused(tmp_path, kind):
         "folder": lambda: path.mkdir(),
     }[kind]()
     with pytest.raises(PermissionError, match="link to somewhere else"):
-        fs.tighten(str(path))
+        fs.make_file_private(str(path))
     assert mode(target) == 0o644
 
 
@@ -325,17 +325,17 @@ def test_another_users_file_is_refused(tmp_path, make_foreign):
     (tmp_path / "file").touch()
     make_foreign(tmp_path / "file")
     with pytest.raises(PermissionError, match="belongs to another user"):
-        fs.tighten(str(tmp_path / "file"))
+        fs.make_file_private(str(tmp_path / "file"))
 
 
 def test_a_missing_file_is_an_error(path):
-    """There is nothing to tighten."""
+    """There is nothing to make private."""
     with pytest.raises(FileNotFoundError):
-        fs.tighten(path)
+        fs.make_file_private(path)
 
 
 @pytest.mark.parametrize("is_refused", [True, False], ids=["refused", "ignored"])
-@pytest.mark.parametrize("close", [fs.tighten, fs.make_private_folder], ids=["file", "folder"])
+@pytest.mark.parametrize("close", [fs.make_file_private, fs.make_private_folder], ids=["file", "folder"])
 def test_a_mode_that_cannot_be_had_is_a_warning_unless_others_can_write(
     tmp_path, monkeypatch, caplog, close, is_refused
 ):
@@ -346,7 +346,7 @@ def test_a_mode_that_cannot_be_had_is_a_warning_unless_others_can_write(
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     path = tmp_path / "shared"
-    path.touch() if close is fs.tighten else path.mkdir()
+    path.touch() if close is fs.make_file_private else path.mkdir()
     path.chmod(0o755)
     change = os.chmod
     monkeypatch.setattr(fs, "_devices_without_modes", set())
@@ -364,7 +364,7 @@ def test_windows_has_no_modes(tmp_path, windows):
     """There the folder's own rights count, and nothing is changed."""
     (tmp_path / "file").touch()
     os.chmod(tmp_path / "file", 0o644)
-    windows(fs.tighten, str(tmp_path / "file"))
+    windows(fs.make_file_private, str(tmp_path / "file"))
     assert mode(tmp_path / "file") == 0o644
 
 
@@ -552,9 +552,9 @@ def test_a_regular_file_has_a_size_and_nothing_else_has(tmp_path):
     """Links, folders, absent files and names that cannot exist have none."""
     (tmp_path / "file").write_bytes(b"four")
     (tmp_path / "link").symlink_to(tmp_path / "file")
-    assert fs.regular_size(str(tmp_path / "file")) == 4
+    assert fs.regular_file_size(str(tmp_path / "file")) == 4
     for name in ("link", ".", "absent", "nul\0"):
-        assert fs.regular_size(str(tmp_path / name)) is None
+        assert fs.regular_file_size(str(tmp_path / name)) is None
 
 
 def test_a_pipe_is_no_file(tmp_path):

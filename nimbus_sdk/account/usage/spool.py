@@ -42,7 +42,7 @@ def put(folder: str, waiting: deque[Event]) -> None:
         while fresh := _pop(waiting, EVENTS_A_FILE - len(old)):
             try:
                 # The time comes first, so that names in order are files by age.
-                path = os.path.join(folder, f"{time.time_ns():020d}-{fs.unique()}{_SUFFIX}")
+                path = os.path.join(folder, f"{time.time_ns():020d}-{fs.unique_suffix()}{_SUFFIX}")
                 lines = (json.dumps(event).encode() + b"\n" for event in (*old, *fresh))
                 fs.write_private(path, b"".join(lines))
             except BaseException:

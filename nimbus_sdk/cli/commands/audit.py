@@ -58,7 +58,7 @@ def _row(fields: Mapping[str, object]) -> list[object]:
     outcome, called = fields["outcome"], f"{fields['method']} {fields['path']}"
     if fields["status"] is not None:
         outcome = f"{fields['status']} in {format_value(fields['duration_ms'])} ms"
-    when = output.to_moment(fields["when"])
+    when = output.parse_time(fields["when"])
     return [when, fields["who"], fields["environment"], called, fields["key"], outcome]
 
 

@@ -196,7 +196,7 @@ def uninstall(
 
 def _row(core: Mapping[str, object]) -> list[object]:
     state = "in use" if core["in_use"] else "previous" if core["previous"] else None
-    return [core["version"], state, output.to_moment(core["installed_at"]), core["install_id"], core["tag"]]
+    return [core["version"], state, output.parse_time(core["installed_at"]), core["install_id"], core["tag"]]
 
 
 def _switch(profile: str | None, change: Callable[[str], InstalledCore], *, as_json: bool) -> None:

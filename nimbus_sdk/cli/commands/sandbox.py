@@ -271,5 +271,5 @@ def _find_keys(db: Path | None, url: str | None) -> SandboxControl | _StoredKeys
 def _row(key: Mapping[str, object]) -> list[object]:
     used, limit = key.get("used"), key.get("monthly_limit")
     usage = f"{format_value(used)} of {format_value(format_quota(limit if isinstance(limit, int) else None))}"
-    times = (output.to_moment(key.get(name)) for name in ("expires_at", "revoked_at"))
+    times = (output.parse_time(key.get(name)) for name in ("expires_at", "revoked_at"))
     return [key.get("fingerprint"), key.get("key"), key.get("license_type"), usage, *times]

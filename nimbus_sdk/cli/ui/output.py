@@ -102,7 +102,7 @@ def fold_for(stream: IO[str] | None, paragraph: str) -> list[str]:
     return [paragraph] if width is None else fold(paragraph, width, indent)
 
 
-def to_moment(text: object) -> object:
+def parse_time(text: object) -> object:
     """Return an ISO 8601 text as a time, which tables print in short; anything else as it is."""
     try:
         return datetime.fromisoformat(text) if isinstance(text, str) else text

@@ -197,7 +197,7 @@ def _write(
 
 def _unpack(paths: Paths, path: str, passphrase: str) -> tuple[Contents, CoreWheel]:
     """Decrypt a bundle, its wheel into a file that is removed with ``discard``."""
-    target = os.path.join(paths.downloads, f"bundle.{fs.unique()}.part")
+    target = os.path.join(paths.downloads, f"bundle.{fs.unique_suffix()}.part")
     with fs.disk_errors(paths.downloads):
         fs.make_private_folder(paths.downloads)
         descriptor = fs.create(target)

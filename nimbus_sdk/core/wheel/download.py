@@ -273,7 +273,7 @@ class PartialFiles:
     """The partial files of one download: ``own`` while this attempt runs, ``shared`` after it has ended."""
 
     def __init__(self, folder: str, sha256: str) -> None:
-        self.own = os.path.join(folder, f"{sha256}.{fs.unique()}.part")
+        self.own = os.path.join(folder, f"{sha256}.{fs.unique_suffix()}.part")
         self.shared = os.path.join(folder, f"{sha256}.part")
         self._folder = folder
         self._sha256 = sha256
@@ -337,4 +337,4 @@ class PartialFiles:
 
 
 def _size(path: str) -> int:
-    return fs.regular_size(path) or 0
+    return fs.regular_file_size(path) or 0

@@ -120,7 +120,7 @@ def _load_once(core_folder: str | None) -> tuple[InstalledCore, ModuleType]:
             core = _loadable(core_folder)
             _loaded = (core, _import(core))
             # It imports further modules while it works, so its folder must stay.
-            fs.note_use(core.folder, NOTE_USE_EVERY_SECONDS)
+            fs.touch_if_older(core.folder, NOTE_USE_EVERY_SECONDS)
         return _loaded
 
 

@@ -172,7 +172,7 @@ class TrailFiles:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | NO_LINKS
         descriptor = os.open(self.current, flags, fs.PRIVATE_FILE)
         try:
-            fs.tighten(self.current)
+            fs.make_file_private(self.current)
             if is_new:
                 fs.sync_folder(self.folder)
             yield descriptor

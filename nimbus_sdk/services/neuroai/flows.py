@@ -250,7 +250,7 @@ class NeuroAIFlows:
 
     def _check_not_made(self, name: str, began: datetime, lost: errors.NimbusError) -> Flow[None]:
         """Raise unless the lost request has made no key and will make none."""
-        if _was_never_sent(lost):
+        if _was_not_carried_out(lost):
             raise lost
         try:
             made = yield from self._find_made_since(name, began)
@@ -292,7 +292,7 @@ class NeuroAIFlows:
             return wire.parse_issued_key(response, self.connection.service, known)
         except (errors.NimbusConnectionError, errors.ServerError, errors.ResponseFormatError) as error:
             lost = error
-            if _was_never_sent(error):
+            if _was_not_carried_out(error):
                 raise
         try:
             # A second rotation invalidates the secret in the lost response, which nobody has.
@@ -356,6 +356,6 @@ class NeuroAIFlows:
         return repr(self.connection)
 
 
-def _was_never_sent(error: errors.NimbusError) -> bool:
+def _was_not_carried_out(error: errors.NimbusError) -> bool:
     """Whether it is certain that a failed request was not carried out."""
     return isinstance(error, errors.NimbusConnectionError) and not (error.passing and error.sent)

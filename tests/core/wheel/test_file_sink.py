@@ -399,7 +399,9 @@ def test_a_part_that_vanishes_is_no_failure(folder, monkeypatch):
     """Another process may take a part first: then this one starts from nothing."""
     broken_off(folder, 600)
     (folder / f"{SHA256}.part").unlink()
-    monkeypatch.setattr(fs, "regular_size", lambda path: 600 if path.endswith(f"{SHA256}.part") else None)
+    monkeypatch.setattr(
+        fs, "regular_file_size", lambda path: 600 if path.endswith(f"{SHA256}.part") else None
+    )
     sink = opened(folder)
     assert (sink.received, sink.resumed) == (0, False)
 
