@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     )
     from nimbus_sdk.api.client import AsyncNimbusClient, NimbusClient
     from nimbus_sdk.core.install import install_core
+    from nimbus_sdk.core.installation_status import InstallationStatus, check_installation
     from nimbus_sdk.core.model_download import download_model
     from nimbus_sdk.core.model_registry import (
         check_model_license_compatibility,
         get_model_info,
         list_available_models,
     )
-    from nimbus_sdk.core.status import InstallationStatus, check_installation
     from nimbus_sdk.core.uninstall import uninstall_core
     from nimbus_sdk.display.progress import ProgressEvent
     from nimbus_sdk.errors import (
@@ -134,7 +134,7 @@ _NAMES_BY_MODULE = {
         "SessionTamperedError"
     ),
     "nimbus_sdk.core.install": "install_core",
-    "nimbus_sdk.core.status": "InstallationStatus check_installation",
+    "nimbus_sdk.core.installation_status": "InstallationStatus check_installation",
     "nimbus_sdk.core.uninstall": "uninstall_core",
     "nimbus_sdk.core.model_download": "download_model",
     "nimbus_sdk.display.progress": "ProgressEvent",

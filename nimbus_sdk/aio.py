@@ -16,7 +16,7 @@ from nimbus_sdk.account.quota import refresh_quota_async as refresh_quota
 from nimbus_sdk.account.revocation import revoke_api_key_async as revoke_api_key
 from nimbus_sdk.account.stored_keys import save_api_key_async as save_api_key
 from nimbus_sdk.api.client import AsyncNimbusClient
-from nimbus_sdk.core import status
+from nimbus_sdk.core import installation_status
 from nimbus_sdk.core.install import install_core_async as install_core
 from nimbus_sdk.core.model_download import download_model_async as download_model
 from nimbus_sdk.core.model_registry import (
@@ -27,7 +27,7 @@ from nimbus_sdk.core.model_registry import list_available_models_async as list_a
 from nimbus_sdk.core.uninstall import uninstall_core_async as uninstall_core
 from nimbus_sdk.transport.sync_async import in_thread
 
-check_installation = in_thread(status.check_installation)
+check_installation = in_thread(installation_status.check_installation)
 current_session = in_thread(session.current_session)
 delete_stored_api_key = in_thread(stored_keys.delete_stored_api_key)
 explain = in_thread(stored_keys.explain)

@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from nimbus_sdk.account.refresh import refresh_flow
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.status import check_installation
+from nimbus_sdk.core.installation_status import check_installation
 from nimbus_sdk.doctor import local_checks
 from nimbus_sdk.doctor.finding import Diagnosis, Finding, ok, problem
+from nimbus_sdk.doctor.machine_status import find_session
 from nimbus_sdk.doctor.network_checks import check_network
-from nimbus_sdk.doctor.status import find_session
 from nimbus_sdk.errors import NimbusError
 from nimbus_sdk.transport.flow import Flow, run_blocking
 from nimbus_sdk.transport.sync_async import Prepared, make_pair

@@ -12,9 +12,9 @@ from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.ownership import is_foreign, is_open_to_others
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.status import InstallationStatus
+from nimbus_sdk.core.installation_status import InstallationStatus
 from nimbus_sdk.doctor.finding import Finding, format_span, ok, problem
-from nimbus_sdk.doctor.status import rejection
+from nimbus_sdk.doctor.machine_status import rejection
 from nimbus_sdk.errors import SUPPORT, CredentialStoreError, NimbusError
 from nimbus_sdk.storage import key_lookup
 from nimbus_sdk.storage.credentials import choose_store

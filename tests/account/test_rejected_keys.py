@@ -13,7 +13,7 @@ from nimbus_sdk import errors
 from nimbus_sdk.account import rejected_keys
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings, origin
-from nimbus_sdk.doctor.status import explain_key
+from nimbus_sdk.doctor.machine_status import explain_key
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.storage import sealed
 from nimbus_sdk.transport.driver import Driver

@@ -22,14 +22,14 @@ def test_a_foreign_error_keeps_its_traceback_without_values(fresh: Fresh) -> Non
     """A fault of ours is shown whole for a report, and no variable's content with it."""
     done = fresh(
         f"""
-import nimbus_sdk.doctor.status
+import nimbus_sdk.doctor.machine_status
 from nimbus_sdk.cli import main
 
 def fail(settings):
     key = "{KEY}"
     raise RuntimeError("a fault of ours")
 
-nimbus_sdk.doctor.status.explain_key = fail
+nimbus_sdk.doctor.machine_status.explain_key = fail
 main(["explain"])
 """,
         check=False,

@@ -9,7 +9,7 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk.api.schemas import ModelInfo, Models
-from nimbus_sdk.core.status import InstallationStatus
+from nimbus_sdk.core.installation_status import InstallationStatus
 from nimbus_sdk.display import tables
 from nimbus_sdk.display.tables import Look, format_fields, format_table
 from nimbus_sdk.doctor import Diagnosis, Finding

@@ -14,7 +14,7 @@ from nimbus_sdk import AuthSession, NimbusClient, errors
 from nimbus_sdk.account.revocation import RevocationResult
 from nimbus_sdk.api.schemas import Entitlement
 from nimbus_sdk.config.keys import ApiKey
-from nimbus_sdk.core.status import InstallationStatus
+from nimbus_sdk.core.installation_status import InstallationStatus
 from nimbus_sdk.display.progress import ProgressEvent
 from nimbus_sdk.display.reporting import reporting
 from nimbus_sdk.display.terminal import print_notice

@@ -73,7 +73,7 @@ def explain(profile: Profile = None, as_json: Json = False) -> None:
 
     Example: nimbus-sdk explain --profile lab
     """
-    from nimbus_sdk.doctor.status import explain_key
+    from nimbus_sdk.doctor.machine_status import explain_key
 
     resolution = explain_key(Settings.load(profile=profile))
     rows = [(each.state, each.key_masked, each.location, each.detail) for each in resolution.sources]

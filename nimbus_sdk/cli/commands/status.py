@@ -16,7 +16,7 @@ from nimbus_sdk.display import terminal
 from nimbus_sdk.errors import CredentialStoreError
 
 if TYPE_CHECKING:
-    from nimbus_sdk.doctor.status import MachineStatus
+    from nimbus_sdk.doctor.machine_status import MachineStatus
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(r"(\d{1,5})([mhdw])")
@@ -38,7 +38,7 @@ def status(profile: Profile = None, as_json: Json = False) -> None:
       nimbus-sdk status
       nimbus-sdk status --json | jq .ready
     """
-    from nimbus_sdk.doctor.status import read_status
+    from nimbus_sdk.doctor.machine_status import read_status
 
     machine = read_status(Settings.load(profile=profile))
     if as_json:

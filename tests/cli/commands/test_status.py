@@ -138,7 +138,7 @@ def test_status_knows_the_store_without_asking_the_keyring(
     """Where a key was stored before, its note says where: no keyring has to be opened for that."""
     monkeypatch.delenv("NIMBUS_SDK_CREDENTIAL_STORE")
     monkeypatch.setattr(
-        "nimbus_sdk.doctor.status.choose_store", lambda *_: pytest.fail("the store was asked")
+        "nimbus_sdk.doctor.machine_status.choose_store", lambda *_: pytest.fail("the store was asked")
     )
     found = nimbus("status", "--json").document
     assert found["credential_store"]["name"] == "file"

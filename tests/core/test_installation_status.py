@@ -35,7 +35,7 @@ def test_a_whole_core_is_reported_with_its_session(sdk, key):
 
 def test_a_core_that_comes_while_one_looks_comes_with_its_session(sdk, key, monkeypatch):
     """No look shows the core without the session that was installed with it."""
-    from nimbus_sdk.core import status as module
+    from nimbus_sdk.core import installation_status as module
 
     real = module.manifest.find_core  # type: ignore[attr-defined]
 
@@ -101,7 +101,7 @@ def test_a_damaged_pointer_is_reported(sdk, key, paths, content):
 
 def test_a_core_that_lacks_a_package_is_reported_with_the_command(sdk, key, monkeypatch):
     """To install the core again would not help."""
-    from nimbus_sdk.core import status as module
+    from nimbus_sdk.core import installation_status as module
 
     def fail():
         raise nimbus_sdk.CoreIncompatibleError("It needs numpy.", hint="Run `pip install numpy`.")

@@ -10,7 +10,7 @@ from nimbus_sdk._version import __version__
 from nimbus_sdk.account.session import current_session
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.settings import Settings, origin
-from nimbus_sdk.core.status import InstallationStatus, check_installation
+from nimbus_sdk.core.installation_status import InstallationStatus, check_installation
 from nimbus_sdk.errors import CredentialStoreError, NimbusError
 from nimbus_sdk.storage import key_lookup, sealed
 from nimbus_sdk.storage.credentials import choose_store
