@@ -239,6 +239,25 @@ def test_streams_of_right_order_raise_no_alarm(n_people: int, n_trials: int, n_k
     assert not any(alarms)
 
 
+@pytest.mark.parametrize("n_people", [2, pytest.param(40, marks=pytest.mark.qualification)])
+def test_reversed_channels_of_few_filters_are_noticed(n_people: int) -> None:
+    """Within eighty trials also where no trial is an outlier; the right order has no problems."""
+    noticed = []
+    for person in range(n_people):
+        random, labels = np.random.default_rng(person), np.arange(160) % 2
+        strength = np.exp(0.25 * random.normal(size=(160, N_CHANNELS)))
+        strength[np.arange(160), labels] *= 2.0
+        strength[:, -2:] *= 1.8
+        trials = strength[:, :, None] * random.normal(size=(160, N_CHANNELS, 2 * CHUNK))
+        filters = SpatialFilters(np.eye(2, N_CHANNELS), [f"C{k}" for k in range(N_CHANNELS)])
+        about = replace(as_data(trials, labels).metadata, feature_type="csp", n_features=2)
+        training = BCIData(filters.transform(trials[:80]).transpose(1, 2, 0), about, labels[:80])
+        pipeline = Pipeline(filters, None, train_model(NimbusLDA, training))
+        noticed.append(bool(stream(pipeline, trials[80:], lambda chunk: chunk[::-1])[-1].problems))
+        assert stream(pipeline, trials[80:])[-1].problems == ()
+    assert np.mean(noticed) >= 0.8
+
+
 def test_training_with_an_average_reference_expects_it() -> None:
     """Features that always add up to zero are no sign where those of the training did, too."""
     windows, labels = record_windows(3, 120, person=3)

@@ -13,8 +13,10 @@ from functools import cache
 
 import numpy as np
 
-from .._types import FloatArray, IndexArray
+from .._types import FeatureArray, FloatArray, IndexArray
+from ..data.aggregate import ConstantSignalError
 from ..models.gaussian import GaussianClassifier
+from ..models.pipeline import Pipeline
 from ..models.protocol import Decoder
 from ..stats.student_t import log_mixture
 
@@ -46,14 +48,14 @@ class LayoutMonitor:
         self._sums: deque[bool] = deque(maxlen=_TRIALS)
         self.relative_error = 0.0
 
-    def add(self, decoder: Decoder, vector: FloatArray) -> None:
-        """Look at the vector of a trial, shape (n_features,)."""
+    def add(self, decoder: Decoder, vectors: FloatArray) -> None:
+        """Look at the vector of a trial as it is, and in other orders: shape (n_orders × n_features)."""
         if not isinstance(decoder, GaussianClassifier):
             return
-        densities = log_mixture(decoder.learned_.predictive, vector[_orders(len(vector))])
+        densities = log_mixture(decoder.learned_.predictive, vectors)
         self._ratios.append(np.clip(densities[1:] - densities[0], -_MOST_OF_ONE, _MOST_OF_ONE))
         self.relative_error = _estimate_relative_error(decoder)
-        self._sums.append(_adds_up_to_zero(decoder, vector))
+        self._sums.append(_adds_up_to_zero(decoder, vectors[0]))
 
     def problems(self) -> tuple[str, ...]:
         """What is unlike the training, and what to do about it, one text each."""
@@ -70,6 +72,27 @@ class LayoutMonitor:
                 "reference, and those of the training did not: use the reference of the training."
             )
         return tuple(found)
+
+
+def reorder_features(vector: FloatArray) -> FloatArray:
+    """The vector of a trial as it is, reversed as a whole, by blocks and within them, one a row."""
+    return vector[_orders(len(vector))]
+
+
+def reverse_channels(pipeline: Pipeline, trial: FeatureArray) -> FloatArray | None:
+    """The vector of a trial of raw channels as they are, and in reverse order, one a row.
+
+    Args:
+        pipeline: What reduces the channels to a vector.
+        trial: Shape (n_channels × n_samples × 1).
+
+    Returns:
+        None if a component does not vary in one of the orders, so that it has no logarithm of a variance.
+    """
+    try:
+        return pipeline.vectors(np.concatenate([trial, trial[::-1]], axis=2))
+    except ConstantSignalError:
+        return None
 
 
 @cache

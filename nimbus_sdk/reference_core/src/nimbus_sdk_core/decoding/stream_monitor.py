@@ -8,8 +8,9 @@ from collections import deque
 import numpy as np
 
 from .._types import FeatureArray, FloatArray
+from ..models.pipeline import Pipeline
 from ..models.protocol import Decoder
-from .feature_layout import LayoutMonitor
+from .feature_layout import LayoutMonitor, reorder_features, reverse_channels
 
 # Trials looked back upon, the fewest of them, and how far from 0 their mean outlier score has to be, as such
 # and in standard errors, to be a sign. Scores of trials that the model describes have mean 0, deviation 1.
@@ -72,7 +73,13 @@ class StreamMonitor:
 
     def add_vector(self, decoder: Decoder, vector: FloatArray) -> None:
         """Look at the order and the reference of a trial's features, shape (n_features,)."""
-        self._layout.add(decoder, vector)
+        self._layout.add(decoder, reorder_features(vector))
+
+    def add_channels(self, pipeline: Pipeline, chunk: FeatureArray) -> None:
+        """Look at the order of raw channels, shape (n_channels × n_samples × 1)."""
+        vectors = reverse_channels(pipeline, chunk)
+        if vectors is not None:
+            self._layout.add(pipeline.model, vectors)
 
     def problems(self) -> tuple[str, ...]:
         """What is unlike the training, and what to do about it, one text each."""

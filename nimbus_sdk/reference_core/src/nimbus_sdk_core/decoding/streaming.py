@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from dataclasses import dataclass
-from typing import SupportsFloat, SupportsIndex
+from typing import SupportsFloat, SupportsIndex, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -220,6 +220,9 @@ def process_chunk(
         return result
     if metadata.temporal_aggregation == "logvar":
         session.monitor.add_signal(trial[:, :, 0])
+    if not session.vectors and _has_filters(session.model):
+        # Once for each trial, as it takes as long as the chunk itself.
+        session.monitor.add_channels(session.model, trial)
     session.vectors.append(scored.vector)
     session.evidence.add(scored.log_posterior, n_samples - timing.n_repeated)
     session.chunk_history.append(result)
@@ -295,7 +298,8 @@ def finalize_trial(
     outlier_score = standardize_distance(decoder.score_trials(joined[None]), len(joined))
     is_rest = outlier_score > OUTLIER_SCORE or session.evidence.is_indistinct(decoder, joined, about)
     session.monitor.add_trial(outlier_score)
-    session.monitor.add_vector(decoder, joined)
+    if not _has_filters(session.model):
+        session.monitor.add_vector(decoder, joined)
     fell_back = method == "unanimous" and not is_unanimous(votes.choices)
     model, class_priors = session.model, session.model.priors_
     _adapt(session, joined, truth)
@@ -402,6 +406,10 @@ def _adapt(session: StreamingSession, vector: FloatArray, label: int | None) -> 
     if adapted is not None:
         model = session.model
         session.model = model.with_model(adapted) if isinstance(model, Pipeline) else adapted
+
+
+def _has_filters(model: Decoder | Pipeline) -> TypeGuard[Pipeline]:
+    return isinstance(model, Pipeline) and model.filters is not None
 
 
 def _entropy(posterior: FloatArray) -> float:
