@@ -210,3 +210,24 @@ def test_a_feature_that_is_mostly_constant_makes_no_trial_an_outlier() -> None:
     features[1, :, 7] += 60.0
     reported = [text for text in diagnose_preprocessing(trials(features)).warnings if "Trials" in text]
     assert [text[:19] for text in reported] == ["Trials 7 (from 0) h"]
+
+
+@pytest.mark.parametrize("aggregation", ["mean", "logvar"])
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.85, 0.15)])
+def test_classes_that_differ_clearly_make_no_trial_an_outlier(
+    aggregation: str, shares: tuple[float, float]
+) -> None:
+    """Nor are features redundant that tell the same classes apart; a trial far from its class is reported."""
+    features, labels = noise(n_trials=60), np.repeat([1, 2], np.rint(60 * np.array(shares)).astype(int))
+    if aggregation == "logvar":
+        features[:2] *= np.where(labels == 2, 6.0, 1.0)
+    else:
+        features[:2] += np.where(labels == 2, 4.0, 0.0)
+    data = trials(features, labels, temporal_aggregation=aggregation)
+    assert not [text for text in diagnose_preprocessing(data).warnings if "Trials" in text or "corr" in text]
+    features[2, :, 7] *= 40.0
+    features[2, :, 7] += 60.0
+    data = trials(features, labels, temporal_aggregation=aggregation)
+    reported = [text for text in diagnose_preprocessing(data).warnings if "Trials" in text]
+    assert [text[:17] for text in reported] == ["Trials 7 (from 0)"]
+    assert "from the median of their class" in reported[0]

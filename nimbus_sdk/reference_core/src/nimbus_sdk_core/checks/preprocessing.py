@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._repr import Summary, format_html_table, format_line
-from .._types import FloatArray
+from .._types import FloatArray, LabelArray
 from ..data.aggregate import aggregate
 from ..data.bci_data import BCIData
 from ..data.dask_arrays import require_in_memory
@@ -72,9 +72,10 @@ def diagnose_preprocessing(data: BCIData) -> PreprocessingReport:
 
     The checks find values that are not finite, features that never vary or repeat each other, values in volts
     (raw EEG in place of features), hum of the mains in any channel, offsets and drifts, features on very
-    unequal scales, oscillations that the aggregation cancels, trials far from all others, and classes with
-    few trials. They look at what ``temporal_aggregation`` uses of the samples: at levels for ``"mean"`` and
-    ``"median"``, at powers for ``"logvar"``. These are signs, not proofs: the report lists what to look at.
+    unequal scales, oscillations that the aggregation cancels, trials far from all others (of their class, if
+    labelled), and classes with few trials. They look at what ``temporal_aggregation`` uses of the samples: at
+    levels for ``"mean"`` and ``"median"``, at powers for ``"logvar"``. These are signs, not proofs: the
+    report lists what to look at.
     Each text states its threshold.
 
     Args:
@@ -121,7 +122,7 @@ def _find_problems(data: BCIData) -> Iterator[_Finding]:
         yield _Finding(True, error.message, error.hint)
         return
     yield from _check_signals(summaries, data, vectors)
-    yield from _check_trials(vectors)
+    yield from _check_trials(vectors, data.labels)
     yield from _check_classes(data)
 
 
@@ -221,11 +222,13 @@ def _check_signals(summaries: list[FeatureSummary], data: BCIData, vectors: Floa
         )
 
 
-def _check_trials(vectors: FloatArray) -> Iterator[_Finding]:
+def _check_trials(vectors: FloatArray, labels: LabelArray | None) -> Iterator[_Finding]:
     n_trials, n_features = vectors.shape
     if n_trials < _FEW_TRIALS:
         return
-    distances = np.abs(vectors - np.median(vectors, axis=0))
+    # Classes that differ clearly are what a decoder needs, and no sign of anything wrong.
+    deviations = _subtract_medians(vectors, labels)
+    distances = np.abs(deviations)
     median_distances = np.median(distances, axis=0)
     # A feature that is mostly constant has no typical distance to measure others by.
     outliers = np.flatnonzero(
@@ -235,11 +238,11 @@ def _check_trials(vectors: FloatArray) -> Iterator[_Finding]:
         yield _Finding(
             False,
             f"Trials {_format_indices(outliers.tolist())} have a feature more than {_OUTLIER_DEVIATIONS:g} "
-            "(robust) standard deviations from the median.",
+            f"(robust) standard deviations from the median{'' if labels is None else ' of their class'}.",
             "Check them for artefacts; reject or repair them.",
         )
-    if n_trials > n_features and (vectors.std(axis=0) > 0).all():
-        correlated = np.abs(np.corrcoef(vectors.T).reshape(n_features, n_features)) > _REDUNDANT
+    if n_trials > n_features and (deviations.std(axis=0) > 0).all():
+        correlated = np.abs(np.corrcoef(deviations.T).reshape(n_features, n_features)) > _REDUNDANT
         pairs = [f"{a} and {b}" for a, b in np.argwhere(np.triu(correlated, 1)).tolist()]
         if pairs:
             yield _Finding(
@@ -247,6 +250,17 @@ def _check_trials(vectors: FloatArray) -> Iterator[_Finding]:
                 f"Features {', '.join(pairs[:5])} correlate by more than {_REDUNDANT:g} over the trials.",
                 "Leave one of each pair out: covariances of repeated features cannot be inverted.",
             )
+
+
+def _subtract_medians(vectors: FloatArray, labels: LabelArray | None) -> FloatArray:
+    """Deviations from the median of each trial's class, or of all trials if there are no labels."""
+    if labels is None:
+        return np.asarray(vectors - np.median(vectors, axis=0))
+    deviations = np.empty_like(vectors)
+    for label in np.unique(labels):
+        own = labels == label
+        deviations[own] = vectors[own] - np.median(vectors[own], axis=0)
+    return deviations
 
 
 def _check_classes(data: BCIData) -> Iterator[_Finding]:

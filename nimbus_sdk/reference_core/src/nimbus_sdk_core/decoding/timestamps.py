@@ -73,7 +73,9 @@ class GapDetector:
 def _read_stamps(timestamps: npt.ArrayLike | SupportsFloat, n_samples: int) -> npt.NDArray[np.float64]:
     hint = "Give the time of the first sample in seconds, or one time for each sample."
     try:
-        stamps = np.atleast_1d(np.asarray(timestamps, dtype=np.float64))
+        read = np.atleast_1d(np.asarray(timestamps))
+        # Dates would become numbers of whatever unit they have, and texts those that they spell.
+        stamps = read.astype(np.float64, casting="unsafe" if read.dtype == object else "same_kind")
     except (TypeError, ValueError):
         raise CoreDataError("timestamps hold something that is not a number.", hint) from None
     if stamps.shape not in ((1,), (n_samples,)):
