@@ -15,6 +15,7 @@ from .._types import FloatArray, IndexArray, LabelArray
 from ..data.training_set import MAX_ABSOLUTE, TrainingSet, check_range
 from ..errors import CoreDataError
 from ..stats.evidence import choose_prior
+from ..stats.mean_prior import shrink_means
 from ..stats.niw import (
     NormalInverseWishart,
     PriorChoice,
@@ -248,6 +249,8 @@ class GaussianClassifier(BayesianClassifier):
             )
         exact = update_posterior(build_prior(moments, choice), moments)
         posterior = widen_posterior(exact, moments, choice)
+        if choice.mean_prior is not None:
+            posterior = shrink_means(posterior, moments, choice.mean_prior)
         priors = _read_priors(hyper["priors"], moments.counts)
         return GaussianState(classes, moments, choice, posterior, priors, hyper)
 

@@ -31,6 +31,7 @@ import numpy as np
 
 from .._types import FloatArray, IndexArray
 from .blocked import blocks
+from .mean_prior import choose_mean_prior
 from .niw import PriorChoice, estimate_variances
 from .sufficient_statistics import Moments
 
@@ -52,6 +53,9 @@ def choose_prior(
     moments: Moments, *, dof_offset: float | None = None, mean_prior_precision: float | None = None
 ) -> PriorChoice:
     """Choose the values that are None by the evidence.
+
+    Classes that share a covariance may get the prior of means of `choose_mean_prior`, if both values are chosen
+    and the trials determine the covariance.
 
     Classes with covariances of their own share the prior of these. It is centred on their pooled covariance
     if that has the larger evidence; else, and if ``dof_offset`` is given, on its diagonal. About a pooled
@@ -92,7 +96,11 @@ def choose_prior(
     inflation = 1.0 + 2.0 / max(n_free - 2.0, 2.0)
     uncertain = inflation * diagonal
     if len(moments.scatters) == 1:
-        return PriorChoice(offset, precision, uncertain)
+        mean_prior = None
+        if mean_prior_precision is None and shared.is_regular:
+            expected = (shared.eigenvalues + (offset + 1.0) * inflation) / max(n_free + offset - 1.0, 1.0)
+            mean_prior = choose_mean_prior(moments, shared.axes, expected)
+        return PriorChoice(offset, precision, uncertain, mean_prior=mean_prior)
     # Where no shrinkage is wanted, even the least would dominate directions in which features hardly vary.
     weight = 0.0 if offset == 0.0 and shared.is_regular and n_free > 0.0 else offset + 1.0
     own = OwnEvidence(moments, shared, _OFFSETS)

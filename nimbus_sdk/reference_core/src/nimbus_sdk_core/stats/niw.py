@@ -44,6 +44,18 @@ class NormalInverseWishart:
     scatter: FloatArray
 
 
+class MeanPrior(NamedTuple):
+    """A prior of class means with a variance of its own in each of some directions.
+
+    Attributes:
+        axes: ``vectors @ axes`` have the identity as covariance, shape (n_features × n_features).
+        variances: Of a class mean about the mean of all, along each axis, shape (n_features,).
+    """
+
+    axes: FloatArray
+    variances: FloatArray
+
+
 class PriorChoice(NamedTuple):
     """What the prior of means and covariances says.
 
@@ -52,12 +64,14 @@ class PriorChoice(NamedTuple):
         mean_prior_precision: κ, the weight of the prior of each class mean, in trials.
         scale: T, the covariance that the prior is centred on, shape (n_features × n_features).
         scale_dof: Degrees of freedom with which T itself was estimated; infinite if it counts as known.
+        mean_prior: What replaces Σ/κ as the prior covariance of the class means, if anything.
     """
 
     dof_offset: float
     mean_prior_precision: float
     scale: FloatArray
     scale_dof: float = math.inf
+    mean_prior: MeanPrior | None = None
 
 
 def build_prior(moments: Moments, choice: PriorChoice) -> NormalInverseWishart:
