@@ -336,7 +336,8 @@ class NimbusLDA(GaussianClassifier):
         dof_offset: From 0 up. The covariance prior has n_features + dof_offset degrees of freedom: the more,
             the more the covariance is shrunk towards its diagonal. "auto" lets the trials decide.
         mean_prior_precision: From 0 up. Weight of the prior of each class mean, in trials: the more, the more
-            the class means are shrunk towards each other. "auto" lets the trials decide.
+            the class means are shrunk towards each other. "auto" lets the trials decide; if ``dof_offset`` is
+            "auto" too, also whether classes differ less in directions in which trials hardly vary.
         priors: Probability of each class in the order of ``classes_``; None for the frequencies in training.
 
     Examples:
