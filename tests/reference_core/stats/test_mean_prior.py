@@ -26,7 +26,7 @@ def moments_of(means: np.ndarray) -> Moments:
 
 
 def paired_trials(random: np.random.Generator, n: int, n_pairs: int = 6) -> tuple[np.ndarray, np.ndarray]:
-    """Features in pairs of correlation 0.9 in any units; three classes differ in what a pair has in common."""
+    """Features in pairs of correlation 0.9, in any units; classes differ in what a pair has in common."""
     y = np.arange(n) % 3
     places = np.repeat(np.random.default_rng(7).normal(size=(3, n_pairs)), 2, axis=1)
     common = np.repeat(random.normal(size=(n, n_pairs)), 2, axis=1)
@@ -70,7 +70,8 @@ def test_a_class_without_trials_has_the_mean_of_all(random: np.random.Generator)
     assert model.learned_.choice.mean_prior is not None
     np.testing.assert_allclose(model.predict_proba(x).sum(axis=1), 1.0)
     means = model.posterior_.means
-    assert (means[3] > means[:3].min(axis=0)).all() and (means[3] < means[:3].max(axis=0)).all()
+    assert (means[3] > means[:3].min(axis=0)).all()
+    assert (means[3] < means[:3].max(axis=0)).all()
 
 
 def test_pairs_of_features_are_decoded_better(random: np.random.Generator) -> None:

@@ -54,8 +54,8 @@ def choose_prior(
 ) -> PriorChoice:
     """Choose the values that are None by the evidence.
 
-    Classes that share a covariance may get the prior of means of `choose_mean_prior`, if both values are chosen
-    and the trials determine the covariance.
+    Classes that share a covariance may get the prior of means of `choose_mean_prior`, if both values are
+    chosen and the trials determine the covariance.
 
     Classes with covariances of their own share the prior of these. It is centred on their pooled covariance
     if that has the larger evidence; else, and if ``dof_offset`` is given, on its diagonal. About a pooled
