@@ -6,6 +6,7 @@ interrupts an install at every step.
 
 from __future__ import annotations
 
+import argparse
 import json
 import secrets
 import socket
@@ -258,4 +259,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.qualification.canaries", description=__doc__).parse_args()
     sys.exit(main())

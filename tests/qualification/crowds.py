@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -60,4 +61,5 @@ def main(number: int = 50) -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.qualification.crowds", description=__doc__).parse_args()
     sys.exit(main())

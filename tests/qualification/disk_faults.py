@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import sys
 import tempfile
@@ -121,4 +122,7 @@ def _print_table(scenario: Scenario, done: list[Refusal]) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        prog="python -m tests.qualification.disk_faults", description=__doc__
+    ).parse_args()
     sys.exit(main())

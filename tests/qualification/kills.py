@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from collections import Counter
@@ -100,4 +101,5 @@ def _print_table(scenario: Scenario, done: list[Kill]) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.qualification.kills", description=__doc__).parse_args()
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import sys
@@ -82,10 +83,16 @@ def main() -> int:
         tempfile.TemporaryDirectory() as folder,
         Sandbox(wheel_dir=Path(folder) / "wheels", limits=UNLIMITED) as sandbox,
     ):
-        reports = dict(run_cells(all_cells(), Path(folder), sandbox))
+        cells, reports = all_cells(), {}
+        for cell, report in run_cells(cells, Path(folder), sandbox):
+            reports[cell] = report
+            if report.wrong or len(reports) % 500 == 0:
+                wrong = "; ".join(report.wrong) or "as its rules say"
+                print(f"{len(reports)} of {len(cells)}: {cell.name}: {wrong}", file=sys.stderr, flush=True)
     print(format_report(reports, time.monotonic() - started))
     return 1 if any(report.wrong or report.is_too_slow for report in reports.values()) else 0
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.qualification.matrix", description=__doc__).parse_args()
     sys.exit(main())
