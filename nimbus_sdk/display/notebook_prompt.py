@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from IPython.display import DisplayHandle
     from ipywidgets import Button, Widget
 
-_ECHO_SECONDS = 3.0
+_TRY_SECONDS = (3.0, 2.0, 4.0)
 _POLL_SECONDS = 0.1
 _CLICK_SECONDS = 1.0
 
@@ -108,9 +108,20 @@ class _Form:
 
 
 def _gets_past_cells(place: DisplayHandle) -> bool:
-    """Whether what a widget sends arrives while a cell runs: tried with one that counts by itself, hidden."""
+    """Whether what a widget sends arrives while a cell runs, if the front end has subshells."""
     if find_spec("ipywidgets") is None:
         return False
+    for seconds in _TRY_SECONDS:
+        if _counts(place, seconds):
+            return True
+        # A widget that sent something before its subshell was known waits for the cell, and sends no more.
+        if not _subshells():
+            break
+    return False
+
+
+def _counts(place: DisplayHandle, seconds: float) -> bool:
+    """Whether a hidden widget, which counts by itself, sends its number within a time."""
     from IPython.display import HTML
     from ipywidgets import Play, VBox
 
@@ -119,7 +130,7 @@ def _gets_past_cells(place: DisplayHandle) -> bool:
     counter.observe(lambda change: arrived.put(change["new"]), "value")
     box = VBox([counter], layout={"display": "none"})
     place.update(box)
-    end = time.monotonic() + _ECHO_SECONDS
+    end = time.monotonic() + seconds
     try:
         # A front end that has no subshell yet would wait for the answer to what it sends before.
         while not _subshells() and time.monotonic() < end:
