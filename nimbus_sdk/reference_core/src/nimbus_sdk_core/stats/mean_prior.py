@@ -22,11 +22,15 @@ from dataclasses import replace
 import numpy as np
 
 from .._types import FloatArray
+from .blocked import blocks
 from .niw import MeanPrior, NormalInverseWishart
 from .sufficient_statistics import Moments
 
 # κ in octaves, from next to nothing to next to no difference of the means.
 _PRECISIONS = 2.0 ** np.arange(-6.0, 15.0)
+
+# Doubles in one array of intermediate results, small enough for the cache.
+_PIECE_NUMBERS = 2**16
 
 # More evidence than rounding makes.
 _MORE = 1e-6
@@ -84,11 +88,16 @@ def _log_evidence(places: FloatArray, counts: FloatArray, variances: FloatArray)
         counts: Trials of each class, above 0, shape (n_classes,).
         variances: τ of each prior, shape (n_priors × n_features), or (n_priors × 1) if equal everywhere.
     """
-    spread = variances[:, None] + 1.0 / counts[:, None]
-    weights = 1.0 / spread
-    total = np.add.reduce(weights, axis=1)
-    weighted = weights * places
-    shared = np.add.reduce(weighted, axis=1)
-    squares = np.add.reduce(weighted * places, axis=1) - shared * shared / total
-    logs = np.add.reduce(np.log(spread), axis=1) + np.log(total)
-    return np.asarray(-0.5 * np.add.reduce(logs + squares, axis=1))
+    own = (1.0 / counts)[:, None]
+    evidence = np.empty(len(variances))
+    for some in blocks(len(variances), most=max(1, _PIECE_NUMBERS // places.size)):
+        spread = variances[some, None] + own
+        weights = 1.0 / spread
+        logs = np.add.reduce(np.log(spread, out=spread), axis=1)
+        total = np.add.reduce(weights, axis=1)
+        weighted = weights * places
+        shared = np.add.reduce(weighted, axis=1)
+        weighted *= places
+        squares = np.add.reduce(weighted, axis=1) - shared * shared / total
+        evidence[some] = np.add.reduce(logs + np.log(total) + squares, axis=1)
+    return -0.5 * evidence
