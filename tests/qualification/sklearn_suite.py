@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 import sklearn
@@ -60,14 +60,14 @@ FEWEST = 985
 Outcomes = dict[str, tuple[str, int, str]]
 
 
-def run(classifier: str, modules: tuple[str, ...], report: Path) -> Outcomes:
-    """Run the modules with a classifier in place of scikit-learn's; the outcome of each test that used it."""
+def run(classifier: str, module: str, report: Path) -> Outcomes:
+    """Run a module with a classifier in place of scikit-learn's; the outcome of each test that used it."""
     plugin = ["-p", "tests.qualification.sklearn_replacement", "-p", "no:cacheprovider", "-p", "no:xdist"]
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-W", "ignore", "-c", os.devnull, *plugin),
             *("--continue-on-collection-errors", "--timeout", "120"),
-            *("--pyargs", *(f"sklearn.{module}" for module in modules)),
+            *("--pyargs", f"sklearn.{module}"),
         ],
         cwd=Path(sklearn.__file__).parents[1],
         env={**os.environ, "PYTHONPATH": str(ROOT), "CLASSIFIER": classifier, "REPORT": str(report)},
@@ -85,30 +85,37 @@ def run(classifier: str, modules: tuple[str, ...], report: Path) -> Outcomes:
     }
 
 
+def count_passed(outcomes: Outcomes) -> int:
+    """The number of tests that passed."""
+    return sum(outcome == "passed" for outcome, _, _ in outcomes.values())
+
+
 def summarize(outcomes: Outcomes) -> str:
-    """Outcomes by module, and the reasons of failures by how often they occur."""
-    by_module: dict[str, Counter[str]] = defaultdict(Counter)
+    """The reasons of failures by how often they occur."""
     reasons: Counter[str] = Counter()
-    for name, (outcome, _, reason) in outcomes.items():
-        by_module[name.split("::")[0]][outcome] += 1
+    for outcome, _, reason in outcomes.values():
         errors = [line for line in reason.splitlines() if line.startswith("E ")]
         if outcome != "passed":
             reasons[(errors or [reason[-80:]])[-1].lstrip("E ")[:100]] += 1
-    lines = [f"{module}: {counts['passed']} of {counts.total()}" for module, counts in by_module.items()]
-    lines += [f"{count:4} times {text}" for text, count in reasons.most_common()]
-    return "\n".join(lines)
+    return "\n".join(f"{count:4} times {text}" for text, count in reasons.most_common())
 
 
 def main() -> int:
-    """Run all modules, print what passed, and end with 1 where it is too little."""
+    """Run all modules, print what passed of each as it ends, and end with 1 where it is too little."""
     parser = argparse.ArgumentParser(prog="python -m tests.qualification.sklearn_suite", description=__doc__)
     parser.add_argument("--classifier", default="NimbusLDA", help="NimbusLDA, NimbusQDA or GaussianNB")
     parser.add_argument("--report", type=Path, help="a file for every outcome")
     chosen = parser.parse_args()
+    outcomes: Outcomes = {}
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = run(chosen.classifier, MODULES, chosen.report or Path(folder) / "report.json")
+        for module in MODULES:
+            found = run(chosen.classifier, module, Path(folder, f"{module}.json"))
+            print(f"{module}: {count_passed(found)} of {len(found)}", flush=True)
+            outcomes.update(found)
+            if chosen.report is not None:
+                chosen.report.write_text(json.dumps(outcomes))
     print(summarize(outcomes))
-    passed = sum(outcome == "passed" for outcome, _, _ in outcomes.values())
+    passed = count_passed(outcomes)
     print(f"{chosen.classifier}: {passed} of {len(outcomes)} tests pass, at least {FEWEST} should")
     return 0 if passed >= FEWEST else 1
 
