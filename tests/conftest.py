@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,17 @@ pytest_plugins = [f"tests.support.{name}" for name in ("flows", "forked", "netwo
 
 load_profile()
 
-LONG = ("qualification", "docs")
+TESTS = Path(__file__).parent
+LONG = (
+    "docs/*",
+    "qualification/*",
+    "cli/demo/*",
+    "account/test_unreachable_service.py",
+    "core/test_dask_workers.py",
+    "security/test_dumps.py",
+    "storage/test_keyring_hang.py",
+    "test_testing.py",
+)
 # They fork, use Unix sockets or terminals, or change owners and permissions.
 POSIX_ONLY = (
     "homes/*",
@@ -48,9 +59,41 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let each worker begin with other folders: of a fresh checkout, it compiles its part of the modules."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is not None and config.args_source is config.ArgsSource.TESTPATHS:
+        paths = sorted(str(path.parent) for path in TESTS.glob("*/__init__.py"))
+        paths += sorted(map(str, TESTS.glob("test_*.py")))
+        first = int(worker.removeprefix("gw")) * len(paths) // _count_workers()
+        config.args[:] = paths[first:] + paths[:first]
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long tests come first, so that none is left to one process while the others have nothing to do."""
-    items.sort(key=lambda item: item.path.parent.name not in LONG)
+    """Let the part of each worker begin with long tests, so that none of these is left to the end."""
+    items.sort(key=lambda item: item.path)
+    number, workers = len(items), _count_workers()
+    long = [item for item in items if _is_long(item.path)]
+    short = [item for item in items if not _is_long(item.path)]
+    items.clear()
+    for worker in range(workers):
+        own = long[worker::workers]
+        # As many tests as a worker is given at first.
+        share = (number - len(items)) // (workers - worker)
+        rest = max(0, share - len(own))
+        items += own + short[:rest]
+        del short[:rest]
+    items += short
+
+
+@cache
+def _is_long(path: Path) -> bool:
+    return any(path.match(pattern) for pattern in LONG)
+
+
+def _count_workers() -> int:
+    return int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 @pytest.hookimpl(wrapper=True)

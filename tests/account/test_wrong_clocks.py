@@ -12,7 +12,7 @@ import pytest
 
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
-from tests.support.fork_server import ForkServer
+from tests.support.fork_server import ForkServer, run_fork_server
 from tests.support.forked import ForkedPython
 from tests.support.raw_server import Ender
 from tests.support.wrong_clock import by_patch, set_off
@@ -48,7 +48,7 @@ Run: TypeAlias = Callable[..., dict[str, object]]
 @pytest.fixture(scope="module")
 def clock_server(wheel_dir: Path) -> Iterator[ForkServer]:
     """A warm interpreter whose clock can be set off in each child."""
-    with ForkServer("tests.support.patched_clock", "tests.support.programs") as server:
+    with run_fork_server("tests.support.patched_clock", "tests.support.programs") as server:
         yield server
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
-from tests.support.fork_server import ROOT, ChildProcess, ForkServer, Outcome
+from tests.support.fork_server import ROOT, ChildProcess, ForkServer, Outcome, run_fork_server
 from tests.support.forked import RUN_PYTHON, WARM_MODULES
 
 UNLIMITED = dict.fromkeys(("validate", "refresh", "revoke", "github_token", "models", "analytics"))
@@ -160,5 +160,8 @@ class Machine:
 @contextmanager
 def machines_in(folder: Path, wheel_dir: Path) -> Iterator[Machines]:
     """Provide machines with a sandbox and a fork server of their own, for a run outside of pytest."""
-    with Sandbox(wheel_dir=wheel_dir, limits=UNLIMITED) as sandbox, ForkServer(*WARM_MODULES) as fork_server:
+    with (
+        Sandbox(wheel_dir=wheel_dir, limits=UNLIMITED) as sandbox,
+        run_fork_server(*WARM_MODULES) as fork_server,
+    ):
         yield Machines(folder, sandbox, fork_server)

@@ -16,10 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import NoReturn
 
 from nimbus_sdk.errors import NimbusError
@@ -73,37 +73,15 @@ class ChildProcess:
         return Outcome(**json.loads(line)) if line else Outcome(killed=True)
 
 
+@dataclass(frozen=True)
 class ForkServer:
-    """The warm interpreter; use it as a context manager.
-
-    Args:
-        *modules: Modules whose functions are the tasks. They are imported once, with all that they import.
-        **environ: Variables of the warm interpreter, in addition to those of this process.
+    """The warm interpreter, which ``run_fork_server`` starts.
 
     Attributes:
         address: Path of its socket.
     """
 
-    def __init__(self, *modules: str, **environ: str) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="fork-server-")
-        self.address = os.path.join(self._folder.name, "socket")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NIMBUS_")}
-        self._server = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "tests.support.fork_server", self.address, *modules],
-            cwd=ROOT,
-            env={
-                **inherited,
-                **environ,
-                "PYTHONPATH": str(ROOT),
-                "OPENBLAS_NUM_THREADS": "1",
-                "COLUMNS": "200",
-            },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self._server.stdout is not None
-        if self._server.stdout.readline() != b"ready\n":
-            raise RuntimeError("the fork server did not start")
+    address: str
 
     def start(
         self,
@@ -129,32 +107,51 @@ class ForkServer:
         socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], descriptors)
         return ChildProcess(connection)
 
-    def close(self) -> None:
-        """Stop it."""
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.close()
-        self._server.wait(10)
-        self._server.stdout.close()
-        self._folder.cleanup()
 
-    def __enter__(self) -> ForkServer:
-        return self
+@contextmanager
+def run_fork_server(*modules: str, **environ: str) -> Iterator[ForkServer]:
+    """Start a fork server, and stop it at the end. Its children wait until it has imported everything.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    Args:
+        *modules: Modules whose functions are the tasks. They are imported once, with all that they import.
+        **environ: Variables of the warm interpreter, in addition to those of this process.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("NIMBUS_")}
+    with tempfile.TemporaryDirectory(prefix="fork-server-") as folder:
+        address = os.path.join(folder, "socket")
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "tests.support.fork_server", address, *modules],
+            cwd=ROOT,
+            env={
+                **inherited,
+                **environ,
+                "PYTHONPATH": str(ROOT),
+                "OPENBLAS_NUM_THREADS": "1",
+                "COLUMNS": "200",
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with process.stdout as lines:
+            if lines.readline() != b"ready\n":
+                raise RuntimeError("the fork server did not start")
+            try:
+                yield ForkServer(address)
+            finally:
+                process.stdin.close()
+                process.wait(RESULT_TIMEOUT_SECONDS)
 
 
 def _serve(socket_path: str, modules: Sequence[str]) -> None:
-    for module in modules:
-        importlib.import_module(module)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(socket_path)
         listener.listen(128)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         print("ready", flush=True)
+        for module in modules:
+            importlib.import_module(module)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         while True:
             ready, _, _ = select.select([listener, sys.stdin], [], [])
             if sys.stdin in ready:

@@ -6,14 +6,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support import forked_command
-from tests.support.fork_server import ForkServer
+from tests.support.fork_server import ForkServer, run_fork_server
 
 if TYPE_CHECKING:
     from tests.conftest import Fresh
@@ -24,6 +25,8 @@ RUN_PYTHON = "tests.support.programs:run_python"
 
 WARM_MODULES = ("tests.support.programs", "tests.qualification.tasks")
 """What a fork server imports: the programs and tasks that its children run."""
+
+_SERVER = pytest.StashKey[ForkServer]()
 
 
 class ForkedPython:
@@ -79,10 +82,30 @@ class ForkedPython:
         )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Start one fork server for all workers; it imports its modules while they collect the tests."""
+    if not hasattr(os, "fork"):
+        return
+    config: pytest.Config = node.config
+    if _SERVER not in config.stash:
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        wheel_dir = node.config._tmp_path_factory.getbasetemp() / "wheels"
+        config.stash[_SERVER] = stack.enter_context(run_warm_server(wheel_dir))
+    node.workerinput["fork_server"] = config.stash[_SERVER].address
+
+
+def run_warm_server(wheel_dir: Path) -> AbstractContextManager[ForkServer]:
+    """Start a fork server for programs and tasks, whose sandboxes find the core's wheel in a folder."""
+    return run_fork_server(*WARM_MODULES, WHEELS_OF_TESTS=str(wheel_dir))
+
+
 @pytest.fixture(scope="session")
-def fork_server(wheel_dir: Path) -> Iterator[ForkServer]:
+def fork_server(request: pytest.FixtureRequest, wheel_dir: Path) -> Iterator[ForkServer]:
     """A warm interpreter that forks a process for each program and each task."""
-    with ForkServer(*WARM_MODULES, WHEELS_OF_TESTS=str(wheel_dir)) as server:
+    shared = getattr(request.config, "workerinput", {}).get("fork_server")
+    with nullcontext(ForkServer(shared)) if shared else run_warm_server(wheel_dir) as server:
         yield server
 
 
