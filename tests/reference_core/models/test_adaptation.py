@@ -150,6 +150,32 @@ def test_an_artefact_with_a_label_changes_little() -> None:
     assert errors(model, x, y, "labelled")[21:].sum() <= expected + 2
 
 
+@pytest.mark.parametrize("n_seeds", [1, pytest.param(20, marks=pytest.mark.qualification)])
+@pytest.mark.parametrize("size", [20.0, pytest.param(8.0, marks=pytest.mark.qualification)])
+def test_artefacts_among_labelled_trials_are_not_learned(size: float, n_seeds: int) -> None:
+    """With one trial in eight an artefact, the others are decoded as well as by a model that stays."""
+    static, adapted = [], []
+    for seed in range(n_seeds):
+        before, labels, x, y = record(seed + 200, 160)
+        random = np.random.default_rng(seed)
+        is_artefact = random.random(160) < 0.125
+        x[is_artefact] += size * random.normal(size=(is_artefact.sum(), N_FEATURES))
+        model = NimbusLDA().fit(before, labels)
+        static.append(errors(model, x, y, "off")[~is_artefact].mean())
+        adapted.append(errors(model, x, y, "labelled")[~is_artefact].mean())
+    assert np.mean(adapted) <= np.mean(static) + 0.015
+
+
+def test_one_class_that_moves_far_is_learned() -> None:
+    """Its trials are no artefacts, although most of the recent ones are as before."""
+    before, labels, x, y = record(7, 120)
+    y[60:] = np.arange(60) % 3 == 0
+    x[60:] = np.random.default_rng(8).normal(size=(60, N_FEATURES)) + before[labels == 0].mean(axis=0)
+    x[60:][y[60:] == 1] += 12.0 * np.array([1.0, -1.0, 0.0, 0.0, 0.0, 0.0])
+    model = NimbusLDA().fit(before, labels)
+    assert errors(model, x, y, "labelled")[90:].mean() <= 0.1
+
+
 def test_a_changed_model_remembers_again() -> None:
     """After an electrode moved, trials like the last ones keep their weight: ever more of them count."""
     before, labels, x, y = record(5, 70)

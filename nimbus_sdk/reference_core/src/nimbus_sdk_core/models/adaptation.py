@@ -5,8 +5,9 @@ M. B. Zarrop, On a general concept of forgetting, Int. J. Control 58 (1993). If 
 gain or zero, all that was learned follows: these are few numbers, known after few trials. If they are unlike
 all before in another way, as after an electrode moved, it forgets more at once: a change point, R. P. Adams
 and D. J. C. MacKay, Bayesian online changepoint detection (2007), with a few hypotheses in place of all run
-lengths. Without labels a common shift of the class means is tracked, C. Vidaurre et al., Toward unsupervised
-adaptation of LDA for brain-computer interfaces, IEEE Trans. Biomedical Engineering 58 (2011), and the gain.
+lengths. Nothing is learned from single trials that are far from all others. Without labels a common shift of
+the class means is tracked, C. Vidaurre et al., Toward unsupervised adaptation of LDA for brain-computer
+interfaces, IEEE Trans. Biomedical Engineering 58 (2011), and the gain.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import compress
 from typing import Literal, Protocol, SupportsFloat, TypeAlias, get_args
 
 import numpy as np
@@ -25,10 +27,11 @@ from ..errors import CoreDataError, ModelMismatchError
 from ..stats.common_change import CommonChange, estimate_change, find_change, find_gain
 from ..stats.niw import PriorChoice, build_prior, update_posterior
 from ..stats.power_prior import choose_weight
-from ..stats.student_t import prepare_predictive
+from ..stats.student_t import prepare_predictive, score_vectors
 from ..stats.sufficient_statistics import Moments, merge_moments, scale_moments
 from .gaussian import GaussianClassifier
 from .protocol import Decoder
+from .scoring import standardize_distance
 
 Adapt: TypeAlias = Literal["off", "labelled", "unlabelled"]
 
@@ -36,6 +39,9 @@ Adapt: TypeAlias = Literal["off", "labelled", "unlabelled"]
 _RECENT = 12
 _FEWEST = 3
 _CHANGE = 0.02
+
+# The outlier score above which a single trial is an artefact, from which nothing is learned.
+_ARTEFACT = 6.0
 
 
 class Adaptation(Protocol):
@@ -100,13 +106,13 @@ class LabelledAdaptation:
         self._recent.append((vector, label))
         if len(self._recent) > _RECENT:
             (self._past, self._choice), self._change = self._changed(), None
-            self._past = merge_moments(self._past, self._summarize([self._recent.popleft()]))
+            self._learn_first(1)
         self._follow_change()
         past, choice = self._changed()
-        self._past = scale_moments(self._past, weight := self._weigh(past, choice))
+        credible = self._find_credible(past, choice)
+        self._past = scale_moments(self._past, weight := self._weigh(past, choice, credible))
         # The prior follows, too: that of another gain would make every trial seem to be a change.
-        recent = self._summarize(self._recent)
-        self._model = self._model.relearn(merge_moments(scale_moments(past, weight), recent))
+        self._model = self._model.relearn(self._extend(scale_moments(past, weight), credible))
         if self._change is None:
             self._choice = self._model.learned_.choice
         return self._model
@@ -120,24 +126,60 @@ class LabelledAdaptation:
 
     def _follow_change(self) -> None:
         """Look for a change that all trials share, or estimate it again."""
-        if len(self._recent) < _FEWEST:
+        credible = self._find_credible(*self._changed())
+        if sum(credible) < _FEWEST:
             return
+        vectors, labels = _separate(self._choose(credible))
         beliefs = update_posterior(build_prior(self._past, self._choice), self._past)
         before = prepare_predictive(beliefs, self._model.priors_), beliefs.means
-        vectors, labels = _separate(self._recent)
         if self._change is not None:
             self._change = estimate_change(*before, vectors, labels)
             return
         self._change = find_change(*before, vectors, labels, probability=_CHANGE)
-        while self._change is not None and len(self._recent) > self._change.n_trials:
-            self._past = merge_moments(self._past, self._summarize([self._recent.popleft()]))
+        if self._change is not None:
+            self._learn_first(
+                [at for at, is_credible in enumerate(credible) if is_credible][-self._change.n_trials]
+            )
 
-    def _weigh(self, past: Moments, choice: PriorChoice) -> float:
+    def _find_credible(self, past: Moments, choice: PriorChoice) -> list[bool]:
+        """Whether each recent trial is no artefact.
+
+        All are credible if most of them or the last ones are far off; all of a class, if its last ones are.
+        """
+        beliefs = update_posterior(build_prior(past, choice), past)
+        predictive = prepare_predictive(beliefs, self._model.priors_)
+        scores = (score_vectors(predictive, vector[None]) for vector, _ in self._recent)
+        n_features = past.means.shape[1]
+        is_far = [standardize_distance(each, n_features) > _ARTEFACT for each in scores]
+        has_changed = 2 * sum(is_far) > len(is_far) or all(is_far[-_FEWEST:])
+        if len(is_far) >= _FEWEST and has_changed:
+            return [True] * len(is_far)
+        labels = [label for _, label in self._recent]
+        of_class = {each: list(compress(is_far, (each == label for label in labels))) for each in set(labels)}
+        moved = {each for each, own in of_class.items() if len(own) >= _FEWEST and all(own[-_FEWEST:])}
+        return [not far or label in moved for far, label in zip(is_far, labels, strict=True)]
+
+    def _learn_first(self, n_trials: int) -> None:
+        """Make the first of the recent trials a part of the past, but for artefacts."""
+        credible = self._find_credible(self._past, self._choice)[:n_trials]
+        self._past = self._extend(self._past, credible)
+        for _ in credible:
+            self._recent.popleft()
+
+    def _weigh(self, past: Moments, choice: PriorChoice, credible: list[bool]) -> float:
         """How much the past counts for the recent trials, without the last, which may be artefacts."""
-        decisive = list(self._recent)[: len(self._recent) - _FEWEST + 1]
+        decisive = self._choose(credible[: len(credible) - _FEWEST + 1])
         if not decisive:
             return 1.0
         return choose_weight(past, self._summarize(decisive), choice, change=_CHANGE)
+
+    def _extend(self, past: Moments, credible: list[bool]) -> Moments:
+        """The past with the chosen ones of the recent trials."""
+        chosen = self._choose(credible)
+        return merge_moments(past, self._summarize(chosen)) if chosen else past
+
+    def _choose(self, credible: list[bool]) -> list[tuple[FloatArray, int]]:
+        return list(compress(self._recent, credible))
 
     def _summarize(self, trials: Iterable[tuple[FloatArray, int]]) -> Moments:
         return self._model.summarize(*_separate(trials))
