@@ -247,11 +247,11 @@ def finalize_trial(
     =================== ===== ========== ================= ========
     method              right confidence calibration error log loss
     =================== ===== ========== ================= ========
-    evidence, learned   0.83  0.83       0.02              0.46
-    evidence, unlearned 0.83  0.78       0.05              0.47
-    posterior_mean      0.83  0.70       0.13              0.54
-    weighted_vote       0.81  0.67       0.14              0.62
-    max_confidence      0.80  0.93       0.12              0.65
+    evidence, learned   0.84  0.84       0.01              0.43
+    evidence, unlearned 0.84  0.79       0.06              0.45
+    posterior_mean      0.84  0.71       0.13              0.52
+    weighted_vote       0.82  0.68       0.14              0.58
+    max_confidence      0.82  0.92       0.10              0.59
     =================== ===== ========== ================= ========
 
     Args:
