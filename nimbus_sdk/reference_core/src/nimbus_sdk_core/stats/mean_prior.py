@@ -3,8 +3,8 @@
 The conjugate prior of a class mean is Normal(m, Σ/κ): in standard deviations of the trials, classes differ
 equally in all directions. Features that say nearly the same, such as the power of one source in two bands,
 have directions in which trials hardly vary and classes differ even less: what is estimated there is noise,
-and a small variance makes it count. The other prior is Normal(m, Σ²/(κ·s)), where s is the geometric mean of
-the eigenvalues λ of Σ.
+and a small variance makes it count. The other prior is Normal(m, Σ²/(κ·s)) for features that are divided by
+their standard deviations, where s is the geometric mean of the eigenvalues λ of Σ.
 
 In coordinates in which Σ is the identity, both are diagonal, with variances τ = (λ/s)ᵃ/κ where a is 0 or 1.
 Given Σ, for which its expectation is taken, the evidence of means z_k of n_k trials, with a flat prior of the
