@@ -108,5 +108,7 @@ def invalidate_session(*, profile: str | None = None) -> None:
     Raises:
         SessionError: The file exists and cannot be removed.
     """
-    sealed.remove_all_sessions(Settings.load(profile=profile).paths)
-    session_lookup.clear_cache()
+    try:
+        sealed.remove_all_sessions(Settings.load(profile=profile).paths)
+    finally:
+        session_lookup.clear_cache()

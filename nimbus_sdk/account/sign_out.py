@@ -61,12 +61,19 @@ def remove_entries(settings: Settings) -> Removal:
     """Remove the keys and sessions of all profiles and services, with every other file of theirs.
 
     A key that a store does not remove stays recorded for the next attempt; all others are removed.
+
+    Raises:
+        SessionError: A session cannot be removed; all that can be is.
     """
     names = {settings.profile, *(entry.name for entry in find_entries(settings))}
     owners = [replace(settings, profile=name) for name in sorted(names)]
     # A keyring may refuse. By then, everything else is done.
+    left: SessionError | None = None
     for owner in owners:
-        sealed.remove_all_sessions(owner.paths)
+        try:
+            sealed.remove_all_sessions(owner.paths)
+        except SessionError as error:
+            left = error
     clear_cache()
     removed, not_asked, refusals = False, "", {}
     for owner in owners:
@@ -76,6 +83,8 @@ def remove_entries(settings: Settings) -> Removal:
             _remove_rest(owner.paths)
         else:
             refusals[owner.profile] = removal.refusal
+    if left is not None:
+        raise left
     if not refusals:
         return Removal(removed, None, not_asked)
     each = " ".join(f"{name}: {refusal.message}" for name, refusal in refusals.items())

@@ -104,9 +104,9 @@ def remove_session(paths: Paths) -> None:
 
 
 def remove_all_sessions(paths: Paths) -> None:
-    """Remove the profile's own session, those of keys from a ``.env``, and the latest time seen."""
-    _remove(paths, _dotenv_sessions(paths))
+    """Remove the profile's own session, the latest time seen, and the sessions of keys from a ``.env``."""
     remove_session(paths)
+    _remove(paths, _dotenv_sessions(paths))
 
 
 def _remove(paths: Paths, files: Iterable[str]) -> None:

@@ -117,10 +117,13 @@ def test_signing_out_removes_the_sessions_of_every_dotenv(sandbox: Sandbox, key:
 def test_signing_out_names_a_folder_of_sessions_that_cannot_be_read(
     key: str, clone: Clone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever signs out learns that a session may be left, where it is, and why."""
+    """Whoever signs out learns that a session may be left, where it is, and why; all others are removed."""
+    nimbus_sdk.authenticate(key)
     clone(key)
     nimbus_sdk.authenticate()
-    folder = Paths.of(os.environ["NIMBUS_SDK_HOME"], "default").dotenv_sessions
+    paths = Paths.of(os.environ["NIMBUS_SDK_HOME"], "default")
+    folder = paths.dotenv_sessions
+    assert os.path.exists(paths.session)
     real = os.listdir
 
     def refuse(path: str) -> list[str]:
@@ -133,6 +136,7 @@ def test_signing_out_names_a_folder_of_sessions_that_cannot_be_read(
         with pytest.raises(SessionError, match="cannot be removed") as caught:
             nimbus_sdk.invalidate_session()
     assert folder in str(caught.value)
+    assert not os.path.exists(paths.session)
     nimbus_sdk.invalidate_session()
     with pytest.raises(SessionNotFoundError):
         nimbus_sdk.current_session()

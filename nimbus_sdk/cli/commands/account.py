@@ -101,9 +101,12 @@ def logout(
         _remove_everything(settings, yes=yes, as_json=as_json)
         return
     values: dict[str, object] = {"session_removed": has_session(settings.paths), "entries_removed": []}
-    nimbus_sdk.invalidate_session(profile=profile)
-    # Last, because a keyring may refuse; by then everything else is done.
-    _show_removed(settings, remove_key(settings), values, as_json=as_json)
+    try:
+        nimbus_sdk.invalidate_session(profile=profile)
+    finally:
+        # Last, because a keyring may refuse; by then everything else is done.
+        removal = remove_key(settings)
+    _show_removed(settings, removal, values, as_json=as_json)
 
 
 def _remove_everything(settings: Settings, *, yes: bool, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -141,6 +142,26 @@ def test_profiles_that_cannot_be_listed_are_not_passed_over(nimbus: Nimbus, sign
     assert done.code == 10
     assert f"The profiles in {profiles} cannot be listed" in done.error["message"]
     assert get_stored_api_key() == signed_in
+
+
+@pytest.mark.parametrize("arguments", [[], ["--everything", "--yes"]])
+def test_the_key_goes_though_a_session_cannot_be_removed(
+    arguments: list[str], nimbus: Nimbus, signed_in: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the folder; key and own session are gone by then."""
+    folder, real = _paths().dotenv_sessions, os.listdir
+
+    def refuse(path: str = ".") -> list[str]:
+        if path == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    done = nimbus("logout", *arguments, "--json")
+    assert done.code == 10
+    assert folder in done.error["message"]
+    assert get_stored_api_key() is None
+    assert not Path(_paths().session).exists()
 
 
 def test_logout_says_which_key_is_left(

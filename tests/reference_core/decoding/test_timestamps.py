@@ -89,6 +89,8 @@ def test_jitter_and_overlap_are_no_gaps(session: StreamingSession) -> None:
         (["a", "b", "c", "d"], "not a number"),
         (["0.0", "0.1", "0.2", "0.3"], "not a number"),
         (np.datetime64("2026-01-01T00:00:00.5"), "not a number"),
+        (np.array([np.datetime64("2026-01-01")], dtype=object), "not a number"),
+        (np.array(["1.5"], dtype=object), "not a number"),
         (np.array([0, 4, 8, 12], "timedelta64[ms]"), "not a number"),
         (np.arange(4) * 1j, "not a number"),
     ],

@@ -114,7 +114,7 @@ def test_weights_that_are_shares_count_as_their_effective_number(
     effective = 1.0 / (shares @ shares)
     expected = kind().fit(x, y, effective * shares)
     assert effective < expected.posterior_.counts.sum() + 1e-9 < 90.0
-    for total in (1e-200, 0.5, 1.0 + 1e-6):
+    for total in (1e-200, 0.5, 1.0 + 1e-6, len(np.unique(y)) * (1.0 + 1e-15)):
         found = kind().fit(x, y, total * shares).predict_proba(x)
         np.testing.assert_allclose(found, expected.predict_proba(x), atol=1e-11)
 

@@ -241,7 +241,8 @@ def _check_trials(vectors: FloatArray, labels: LabelArray | None) -> Iterator[_F
             f"(robust) standard deviations from the median{'' if labels is None else ' of their class'}.",
             "Check them for artefacts; reject or repair them.",
         )
-    if n_trials > n_features and (deviations.std(axis=0) > 0).all():
+    n_medians = 1 if labels is None else len(np.unique(labels))
+    if n_trials - n_medians >= n_features and (deviations.std(axis=0) > 0).all():
         correlated = np.abs(np.corrcoef(deviations.T).reshape(n_features, n_features)) > _REDUNDANT
         pairs = [f"{a} and {b}" for a, b in np.argwhere(np.triu(correlated, 1)).tolist()]
         if pairs:

@@ -8,6 +8,7 @@ from collections import deque
 import numpy as np
 
 from .._types import FeatureArray, FloatArray
+from ..models.gaussian import GaussianClassifier
 from ..models.pipeline import Pipeline
 from ..models.protocol import Decoder
 from .feature_layout import LayoutMonitor, reorder_features, reverse_channels
@@ -77,6 +78,8 @@ class StreamMonitor:
 
     def add_channels(self, pipeline: Pipeline, chunk: FeatureArray) -> None:
         """Look at the order of raw channels, shape (n_channels × n_samples × 1)."""
+        if not isinstance(pipeline.model, GaussianClassifier):
+            return
         vectors = reverse_channels(pipeline, chunk)
         if vectors is not None:
             self._layout.add(pipeline.model, vectors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import SupportsFloat
 
 import numpy as np
@@ -75,7 +76,9 @@ def _read_stamps(timestamps: npt.ArrayLike | SupportsFloat, n_samples: int) -> n
     try:
         read = np.atleast_1d(np.asarray(timestamps))
         # Dates would become numbers of whatever unit they have, and texts those that they spell.
-        stamps = read.astype(np.float64, casting="unsafe" if read.dtype == object else "same_kind")
+        if read.dtype == object and all(isinstance(stamp, Real) for stamp in read.flat):
+            read = read.astype(np.float64)
+        stamps = read.astype(np.float64, casting="same_kind")
     except (TypeError, ValueError):
         raise CoreDataError("timestamps hold something that is not a number.", hint) from None
     if stamps.shape not in ((1,), (n_samples,)):

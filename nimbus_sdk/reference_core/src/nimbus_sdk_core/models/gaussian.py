@@ -35,8 +35,8 @@ Choice: TypeAlias = float | Literal["auto"]
 
 _LARGEST = 1e9
 
-# One of each of two classes.
-_FEWEST_TRIALS = 2.0
+# As large as the sum of shares may be after rounding.
+_ONE = 1.0 + 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,11 @@ class GaussianClassifier(BayesianClassifier):
 
     @property
     def mean_prior_precision_(self) -> float:
-        """The ``mean_prior_precision`` in use, once trained: as given, or chosen by the evidence."""
+        """The ``mean_prior_precision`` in use, once trained: as given, or chosen by the evidence.
+
+        Class means that differ less where trials hardly vary are shrunk by another precision, which is chosen
+        with them.
+        """
         self._require_trained()
         return self.learned_.choice.mean_prior_precision
 
@@ -130,9 +134,10 @@ class GaussianClassifier(BayesianClassifier):
             X: Shape (n_trials × n_features).
             y: Labels, shape (n_trials,).
             sample_weight: How many trials each one counts for, shape (n_trials,), not negative: 2 is as if
-                the trial were there twice, 0 as if it were not. None for 1 each. Weights that add up to less
-                than 2, such as those that boosting divides by their sum, are shares: together they count as
-                their effective number of trials, (Σw)² / Σw² (L. Kish, Survey Sampling, 1965).
+                the trial were there twice, 0 as if it were not. None for 1 each. Weights that add up to the
+                number of classes or less, such as those that boosting divides by their sum, are shares:
+                together they count as their effective number of trials, (Σw)² / Σw² (L. Kish, Survey
+                Sampling, 1965).
 
         Raises:
             CoreDataError: Data or parameters that cannot be used.
@@ -220,7 +225,7 @@ class GaussianClassifier(BayesianClassifier):
         return self
 
     def _learn(self, given: TrainingSet) -> GaussianState:
-        moments = self._compute_moments(replace(given, weights=_count_trials(given.weights)))
+        moments = self._compute_moments(replace(given, weights=_count_trials(given)))
         check_variation(moments)
         return self._conclude(given.classes, moments, self._hyper())
 
@@ -264,9 +269,10 @@ class GaussianClassifier(BayesianClassifier):
         return {name: _as_json(getattr(self, name)) for name in self.parameters}
 
 
-def _count_trials(weights: FloatArray | None) -> FloatArray | None:
-    """Weights as numbers of trials: those that are too few for two classes are shares of what there is."""
-    if weights is None or np.add.reduce(weights) >= _FEWEST_TRIALS:
+def _count_trials(given: TrainingSet) -> FloatArray | None:
+    """Weights as numbers of trials: those that add up to one a class or less are shares of what there is."""
+    weights, most = given.weights, len(given.classes) * _ONE
+    if weights is None or np.add.reduce(weights) > most:
         return weights
     # By their largest, since the squares of small numbers may vanish.
     shares = weights / np.maximum.reduce(weights)
