@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from nimbus_sdk.account.session_lookup import clear_cache
@@ -64,6 +65,7 @@ def remove_entries(settings: Settings) -> Removal:
 
     Raises:
         SessionError: A session cannot be removed; all that can be is.
+        CredentialStoreError: Nor can a key.
     """
     names = {settings.profile, *(entry.name for entry in find_entries(settings))}
     owners = [replace(settings, profile=name) for name in sorted(names)]
@@ -83,15 +85,19 @@ def remove_entries(settings: Settings) -> Removal:
             _remove_rest(owner.paths)
         else:
             refusals[owner.profile] = removal.refusal
+    refusal = _join_refusals(refusals)
     if left is not None:
-        raise left
+        # A key that is left matters more, and the next attempt says again what else is.
+        raise refusal or left
+    return Removal(removed, refusal, not_asked if refusal is None else "")
+
+
+def _join_refusals(refusals: Mapping[str, CredentialStoreError]) -> CredentialStoreError | None:
     if not refusals:
-        return Removal(removed, None, not_asked)
+        return None
     each = " ".join(f"{name}: {refusal.message}" for name, refusal in refusals.items())
     hints = dict.fromkeys(refusal.hint for refusal in refusals.values())
-    return Removal(
-        removed, CredentialStoreError(f"Not every key could be removed. {each}", hint=" ".join(hints))
-    )
+    return CredentialStoreError(f"Not every key could be removed. {each}", hint=" ".join(hints))
 
 
 def _describe(owner: Settings, is_in_file: bool) -> StoredEntry:

@@ -101,11 +101,16 @@ def logout(
         _remove_everything(settings, yes=yes, as_json=as_json)
         return
     values: dict[str, object] = {"session_removed": has_session(settings.paths), "entries_removed": []}
+    left: nimbus_sdk.SessionError | None = None
     try:
         nimbus_sdk.invalidate_session(profile=profile)
-    finally:
-        # Last, because a keyring may refuse; by then everything else is done.
-        removal = remove_key(settings)
+    except nimbus_sdk.SessionError as error:
+        left = error
+    # Last, because a keyring may refuse; by then everything else is done.
+    removal = remove_key(settings)
+    if left is not None:
+        # A key that is left matters more, and the next attempt says again what else is.
+        raise removal.refusal or left
     _show_removed(settings, removal, values, as_json=as_json)
 
 

@@ -148,7 +148,7 @@ def test_profiles_that_cannot_be_listed_are_not_passed_over(nimbus: Nimbus, sign
 def test_the_key_goes_though_a_session_cannot_be_removed(
     arguments: list[str], nimbus: Nimbus, signed_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error names the folder; key and own session are gone by then."""
+    """The error names a key that is left, else the folder; key and own session are gone by then."""
     folder, real = _paths().dotenv_sessions, os.listdir
 
     def refuse(path: str = ".") -> list[str]:
@@ -156,7 +156,16 @@ def test_the_key_goes_though_a_session_cannot_be_removed(
             raise PermissionError(errno.EACCES, "Permission denied", path)
         return real(path)
 
+    def refuse_key(store: FileStore[ServiceKey], profile: str) -> bool:
+        raise CredentialStoreError("The keyring stayed locked.")
+
     monkeypatch.setattr(os, "listdir", refuse)
+    with monkeypatch.context() as patched:
+        patched.setattr(FileStore, "delete", refuse_key)
+        done = nimbus("logout", *arguments, "--json")
+        assert done.code == CredentialStoreError.exit_code
+        assert "The keyring stayed locked." in done.error["message"]
+        assert get_stored_api_key() == signed_in
     done = nimbus("logout", *arguments, "--json")
     assert done.code == 10
     assert folder in done.error["message"]

@@ -75,8 +75,7 @@ def diagnose_preprocessing(data: BCIData) -> PreprocessingReport:
     unequal scales, oscillations that the aggregation cancels, trials far from all others (of their class, if
     labelled), and classes with few trials. They look at what ``temporal_aggregation`` uses of the samples: at
     levels for ``"mean"`` and ``"median"``, at powers for ``"logvar"``. These are signs, not proofs: the
-    report lists what to look at.
-    Each text states its threshold.
+    report lists what to look at. Each text states its threshold.
 
     Args:
         data: Trials.
