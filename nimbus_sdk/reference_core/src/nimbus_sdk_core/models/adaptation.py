@@ -107,9 +107,11 @@ class LabelledAdaptation:
         if len(self._recent) > _RECENT:
             (self._past, self._choice), self._change = self._changed(), None
             self._learn_first(1)
-        self._follow_change()
         past, choice = self._changed()
         credible = self._find_credible(past, choice)
+        if self._follow_change(credible):
+            past, choice = self._changed()
+            credible = self._find_credible(past, choice)
         self._past = scale_moments(self._past, weight := self._weigh(past, choice, credible))
         # The prior follows, too: that of another gain would make every trial seem to be a change.
         self._model = self._model.relearn(self._extend(scale_moments(past, weight), credible))
@@ -124,22 +126,23 @@ class LabelledAdaptation:
         scale = self._change.gain**2 * self._choice.scale
         return self._change.apply(self._past), self._choice._replace(scale=scale)
 
-    def _follow_change(self) -> None:
-        """Look for a change that all trials share, or estimate it again."""
-        credible = self._find_credible(*self._changed())
+    def _follow_change(self, credible: list[bool]) -> bool:
+        """Look for a change that all trials share, or estimate it again; whether there is one."""
         if sum(credible) < _FEWEST:
-            return
+            return False
         vectors, labels = _separate(self._choose(credible))
         beliefs = update_posterior(build_prior(self._past, self._choice), self._past)
         before = prepare_predictive(beliefs, self._model.priors_), beliefs.means
         if self._change is not None:
             self._change = estimate_change(*before, vectors, labels)
-            return
+            return True
         self._change = find_change(*before, vectors, labels, probability=_CHANGE)
-        if self._change is not None:
-            self._learn_first(
-                [at for at, is_credible in enumerate(credible) if is_credible][-self._change.n_trials]
-            )
+        if self._change is None:
+            return False
+        self._learn_first(
+            [at for at, is_credible in enumerate(credible) if is_credible][-self._change.n_trials]
+        )
+        return True
 
     def _find_credible(self, past: Moments, choice: PriorChoice) -> list[bool]:
         """Whether each recent trial is no artefact.
